@@ -14,9 +14,12 @@ class Odd(nn.Module):
 
     def __init__(self, seed):
         super().__init__()
-        torch.manual_seed(seed)
-        self.five, self.one = nn.Parameter(torch.randn(5, 3)), nn.Parameter(torch.randn(1))
-        self.scalar = nn.Parameter(torch.randn(()), requires_grad=False)
+        own = torch.Generator().manual_seed(seed)  # ranks are threads, which share the global one
+        self.five, self.one = (
+            nn.Parameter(torch.randn(5, 3, generator=own)),
+            nn.Parameter(torch.randn(1, generator=own)),
+        )
+        self.scalar = nn.Parameter(torch.randn((), generator=own), requires_grad=False)
 
     def tensors(self):
         return dict(self.named_parameters())

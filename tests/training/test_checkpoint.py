@@ -9,7 +9,7 @@ import torch
 
 from penchant.files import whole
 from penchant.training import checkpoint
-from penchant.training.checkpoint import checkpoint_faults, newest_checkpoint, restore, save_checkpoint
+from penchant.training.checkpoint import Content, checkpoint_faults, newest_checkpoint, restore, save_checkpoint
 
 
 class Trainee:
@@ -28,7 +28,8 @@ class Trainee:
         self.optimiser.step()
 
     def save(self, folder, step, keep=1):
-        return save_checkpoint(folder, step, self.parameters, self.optimiser, {"num_tokens": 7}, {}, keep=keep)
+        content = Content.of(step, self.parameters, self.optimiser, {"num_tokens": 7}, {})
+        return save_checkpoint(folder, content, keep=keep)
 
 
 def steps_in(folder):

@@ -1,6 +1,7 @@
 """The loop on a model of two numbers: every step is that of AdamW by hand, and everything comes when it should."""
 
 import math
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -10,13 +11,17 @@ import pytest
 import torch
 
 from penchant.errors import OutputError, TrainingError, UserError
+from penchant.models import slices
 from penchant.models.numerics import Numerics
 from penchant.tokens import TokenSequence
+from penchant.training import checkpoint_writer
 from penchant.training.callbacks import Callback
+from penchant.training.checkpoint import newest_checkpoint
 from penchant.training.config import SFTConfig
 from penchant.training.dataset import Dataset
 from penchant.training.interrupt import Interrupted
 from penchant.training.loop import Loop
+from penchant.training.run_folder import RunFolder
 from penchant.training.run_record import RunRecord
 from penchant.training.task import Task
 
@@ -544,6 +549,66 @@ def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on():
         loop.run(Stop(at=5))  # in the second step, before its second micro-batch
     assert (caught.value.exit_code, caught.value.at_once) == (130, False)
     assert [step for step, *_ in loop.record.saved] == [1]
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """An event that whoever writes a checkpoint waits for; what is put into its `fails` is raised then."""
+    opened, original = threading.Event(), slices.save_file
+    opened.fails = []
+
+    def wait_and_save(*given):
+        assert opened.wait(60)
+        for error in opened.fails:
+            raise error
+        original(*given)
+
+    monkeypatch.setattr(slices, "save_file", wait_and_save)
+    monkeypatch.setattr(checkpoint_writer, "free_memory", lambda: float("inf"))  # whatever other programs have taken
+    yield opened
+    opened.set()
+
+
+class Opens(Callback):
+    """Lets the disk go on at a step; sees which checkpoints there are after each."""
+
+    def __init__(self, disk, at):
+        self.disk, self.at, self.there = disk, at, {}
+
+    def on_step(self, training, row):
+        folder = training.record.checkpoints
+        self.there[training.step] = [one.name for one in folder.glob("step-*")]
+        if training.step == self.at:
+            self.disk.set()
+
+
+def test_steps_go_on_while_a_checkpoint_is_written_and_the_next_one_waits_for_it(slow_disk, tmp_path):
+    loop = loop_of(epochs=2, save={"checkpoint_every": 2, "keep_checkpoints": 9})
+    loop.record, loop.callbacks = RunFolder(tmp_path), [opens := Opens(slow_disk, at=4)]
+    loop.run(Stop())
+    assert [row["step"] for row in loop.record.metrics_rows() if "grad_norm" in row] == [1, 2, 3, 4, 5, 6]
+    assert [opens.there[step] for step in (3, 4)] == [[], []]
+    assert "step-2" in opens.there[5], "the one of step 4 has waited for it"
+    assert sorted(one.name for one in (tmp_path / "checkpoints").iterdir()) == ["step-2", "step-4"]
+
+
+@pytest.mark.parametrize(("every", "opens_at", "last"), [(2, 3, {3, 4}), (5, 6, {6})], ids=["the first", "the last"])
+def test_a_checkpoint_that_could_not_be_written_ends_the_run(slow_disk, tmp_path, every, opens_at, last):
+    loop = loop_of(epochs=2, save={"checkpoint_every": every})
+    loop.record, loop.callbacks = RunFolder(tmp_path), [Opens(slow_disk, at=opens_at)]
+    slow_disk.fails = [OSError(28, "No space left on device")]
+    with pytest.raises(OutputError, match="the disk is full"):
+        loop.run(Stop())
+    assert loop.step in last, "at the end of the next step, or where it is waited for"
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_what_a_stopped_run_says_is_saved_is_there(tmp_path):
+    loop = loop_of(token_budget=4)
+    loop.record = RunFolder(tmp_path)
+    with pytest.raises(Interrupted, match="saved"):
+        loop.run(Stop(at=5))
+    assert newest_checkpoint(tmp_path / "checkpoints").state["step"] == 1
 
 
 def test_a_run_that_is_asked_to_stop_twice_saves_nothing():

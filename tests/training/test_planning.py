@@ -1,6 +1,7 @@
 """A plan made without weights holds against the numbers of real runs and of hand counts."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -130,6 +131,24 @@ def test_a_process_that_holds_a_slice_needs_less(plan):
     assert adapter.memory["gathered weights"] == 4 * outside + 2 * 2 * layer
 
 
+def test_slices_that_the_machine_keeps_are_not_on_the_device(plan, known_work):
+    kept = {"parallel.mode": "sharded", "parallel.offload": True}
+    there, away = (plan(device="h100", processes=8, settings=how) for how in ({"parallel.mode": "sharded"}, kept))
+    cut = ("weights", "gradients", "moments")
+    assert [away.memory[part] for part in cut] == [0.0] * 3
+    assert away.offloaded == sum(there.memory[part] for part in cut) == 16 * away.num_parameters / 8
+    assert there.offloaded == 0.0
+    assert away.peak == pytest.approx(there.peak - away.offloaded)
+    assert "520.1 kB in the machine's memory" in str(away)
+    assert (away.seconds, away.as_dict()["offloaded_bytes"]) == ({}, round(away.offloaded))
+    assert any("GB  in the machine's memory" in line for line in away.in_words())
+    adapter = plan(device="h100", processes=8, lora={"rank": 2}, settings=kept)
+    assert adapter.offloaded == 4 * adapter.num_parameters / 8
+    assert adapter.memory["moments"] == 8 * adapter.num_trained
+    here = plan(processes=2, settings=kept)
+    assert (here.offloaded, here.memory["weights"]) == (0.0, 4 * here.num_parameters / 2), "it has no other memory"
+
+
 @pytest.mark.slow(threads=1)
 def test_slices_are_chosen_where_the_whole_would_not_fit(plan, monkeypatch):
     state = 16 * plan().num_parameters
@@ -159,12 +178,13 @@ def known_work(monkeypatch):
     monkeypatch.setattr(footprint, "CONTEXT_BYTES", 0.0)
 
 
-LEVERS = {
-    "model.gradient_checkpointing": True,
-    "parallel.mode": "sharded",
-    "optimiser.moments": "8bit",
-    "model.lora": {"rank": 16},
-}
+LEVERS = (
+    {"model.gradient_checkpointing": True},
+    {"parallel.mode": "sharded"},
+    {"parallel.mode": "sharded", "parallel.offload": True},
+    {"optimiser.moments": "8bit"},
+    {"model.lora": {"rank": 16}},
+)
 
 
 def test_what_is_proposed_for_a_run_that_does_not_fit_would_fit_and_what_is_not_would_not(
@@ -177,15 +197,15 @@ def test_what_is_proposed_for_a_run_that_does_not_fit_would_fit_and_what_is_not_
             device="small", processes=2, settings={"optimiser.token_budget": 1, "save.num_samples": 0, **settings}
         )
 
-    found = {name: of_memory(1e9, **{name: value}).peak for name, value in LEVERS.items()}
-    limit = sorted(found.values())[1] + 1  # of four, two fit
+    found = {tuple(lever): of_memory(1e9, **lever).peak for lever in LEVERS}
+    limit = sorted(found.values())[2] + 1  # of five, three fit
     whole = of_memory(limit)
     assert not whole.fits
     assert whole.memory["weights"] == 4 * whole.num_parameters
-    proposed = [line for line in whole.proposals if "nf4" not in line]
-    assert [line.split("=")[0] for line in proposed] == [name for name, peak in found.items() if peak <= limit]
-    for line in proposed:
-        peak = found[line.split("=")[0]]
+    proposed = {tuple(re.findall(r"(\S+)=", line)): line for line in whole.proposals if "nf4" not in line}
+    assert list(proposed) == [names for names, peak in found.items() if peak <= limit]
+    for names, line in proposed.items():
+        peak = found[names]
         assert line.endswith(f" would need about {peak / 1e6:.1f} MB")
         assert peak < whole.peak
 
@@ -290,6 +310,16 @@ def test_processes_of_a_machine_each_hold_a_model_or_a_slice(
             assert refused in str(ended)
         else:
             assert "Loaded" in repr(ended), ended
+
+
+def test_slices_that_the_machine_itself_cannot_keep_are_refused(in_ranks, dpo, on_gpu, without_loading, monkeypatch):
+    on_gpu(100e6)
+    monkeypatch.setattr(room, "memory_of_machine", lambda: 4.1e6)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    how = {"model": {"device": "auto", "dtype": "auto"}, "parallel": {"mode": "sharded", "offload": True}}
+    for ended in in_ranks(2, lambda _: dpo(**how)):
+        assert isinstance(ended, ConfigError), ended
+        assert "the slices of 2 processes need 4.2 MB, but this machine has 4.1 MB of memory" in str(ended)
 
 
 def no_plan(*_, **__):

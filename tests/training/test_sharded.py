@@ -16,7 +16,7 @@ from penchant.models import devices, slices
 from penchant.models.load import load_model
 from penchant.models.saving import save_model
 from penchant.models.sharded import own_slice, whole, whole_of_all
-from penchant.models.sharding import shard
+from penchant.models.sharding import Cut, shard
 from penchant.objectives import bind
 from penchant.training import room
 from penchant.training.config import DPOConfig, OptimiserConfig, RewardConfig
@@ -76,7 +76,8 @@ def step_of(model, items, reference):
 
 @pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
-    ("kind", "size", "num"), [("tied", 2, 16), ("untied", 2, 16), ("untied", 3, 4), ("checkpointed", 2, 8)]
+    ("kind", "size", "num"),
+    [("tied", 2, 16), ("untied", 2, 16), ("untied", 3, 4), ("checkpointed", 2, 8), ("offloaded", 2, 8)],
 )
 def test_a_step_of_a_sharded_model_is_that_of_one_process(in_ranks, model, pairs, kind, size, num):
     items = pairs[:num]
@@ -88,7 +89,7 @@ def test_a_step_of_a_sharded_model_is_that_of_one_process(in_ranks, model, pairs
 
     def work(_):
         own = model.copy()
-        shard(own)
+        shard(own, offloads=kind == "offloaded")
         if kind == "checkpointed":
             own.checkpoint_activations()
         ranks.when_others_work(own.sharded.take_part)
@@ -125,8 +126,10 @@ class Counting:
 
 
 @pytest.mark.slow(threads=1)
-@pytest.mark.parametrize(("kind", "size"), [("tied", 2), ("untied", 3)])
-def test_every_rank_reads_its_slices_alone_and_they_are_the_model(in_ranks, model, tmp_path, monkeypatch, kind, size):
+@pytest.mark.parametrize(("kind", "size", "offloads"), [("tied", 2, False), ("untied", 3, True)])
+def test_every_rank_reads_its_slices_alone_and_they_are_the_model(
+    in_ranks, model, tmp_path, monkeypatch, kind, size, offloads
+):
     if kind == "untied":
         untie(model)
     save_model(model, tmp_path / "model")
@@ -138,7 +141,7 @@ def test_every_rank_reads_its_slices_alone_and_they_are_the_model(in_ranks, mode
         return Counting(safe_open(*args, **kwargs), lambda number: read.update({rank: number}))
 
     def work(_):
-        own = load_model(str(tmp_path / "model"), model.numerics, sharded=True)
+        own = load_model(str(tmp_path / "model"), model.numerics, cut=Cut(model.numerics, offloads=offloads))
         found = whole_of_all(dict(own.network.named_parameters()))
         same = set(found) == set(expected) and all(torch.equal(found[name], expected[name]) for name in expected)
         heads = own.head.weight is own.causal_lm.get_input_embeddings().weight, own.sharded.head is None
@@ -256,6 +259,15 @@ def test_the_memory_of_a_machine_is_shared_by_its_own_processes(
     assert [getattr(one, "parallel", one).mode for one in found] == [mode] * 2, found
 
 
+@pytest.mark.parametrize("mode", ["replicated", "auto"])
+def test_what_has_no_slices_keeps_none_in_the_memory_of_the_machine(mode):
+    config = DPOConfig.model_validate({"output": "run", "parallel": {"mode": mode, "offload": True}})
+    with pytest.raises(
+        ConfigError, match=rf"^parallel\.offload: .* parallel\.mode is {mode}; set parallel\.mode=sharded"
+    ):
+        require_shareable(config, 2)
+
+
 def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():
     config = RewardConfig.model_validate({"output": "run", **SHARDED, "model": {"lora": {}}})
     with pytest.raises(ConfigError, match=r"parallel\.mode: a head of rewards beside an adapter"):
@@ -263,9 +275,10 @@ def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():
 
 
 @pytest.mark.slow(threads=1)
-def test_texts_are_learned_as_in_one_process(in_ranks, sft, tmp_path):
-    alone = sft(name="alone")
-    ended = in_ranks(2, lambda _: sft(output=str(tmp_path / "run"), **SHARDED))
+@pytest.mark.parametrize("offload", [False, True])
+def test_texts_are_learned_as_in_one_process(in_ranks, sft, tmp_path, offload):
+    alone, parallel = sft(name="alone"), {"mode": "sharded", "offload": offload}
+    ended = in_ranks(2, lambda _: sft(output=str(tmp_path / "run"), parallel=parallel))
     assert not any(isinstance(one, BaseException) for one in ended), ended
     assert distance(weights_of(alone.path), weights_of(tmp_path / "run")) < CLOSE
 

@@ -26,7 +26,16 @@ from penchant.models.matmul import arithmetic, gemm_rate
 from penchant.tokens import TokenSequence
 from penchant.wording import nearest
 
-__all__ = ["DEVICES", "Device", "device_called", "device_of_run", "held_bytes", "memory_of_machine", "this_machine"]
+__all__ = [
+    "DEVICES",
+    "Device",
+    "device_called",
+    "device_of_run",
+    "free_memory",
+    "held_bytes",
+    "memory_of_machine",
+    "this_machine",
+]
 
 REACHED = (0.5, 0.7)
 """The assumed shares of a data sheet's matrix-product rate and bandwidth that training reaches."""
@@ -151,6 +160,16 @@ def memory_of_machine() -> float:
 def held_bytes() -> float:
     """What this process holds in memory now; 0 if unknown."""
     return _kilobytes(Path("/proc/self/status"), "VmRSS:")
+
+
+def free_memory() -> float:
+    """Bytes that this process can still allocate without swapping; inf if the system does not report it.
+
+    The free memory within the limits of its control groups, divided evenly among torchrun's processes on this machine.
+    """
+    num = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    free = _kilobytes(Path("/proc/meminfo"), "MemAvailable:") or float("inf")
+    return min(free, memory_of_machine() - num * held_bytes()) / num
 
 
 def _kilobytes(file: Path, name: str) -> float:

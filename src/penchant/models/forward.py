@@ -34,8 +34,7 @@ def score_forest(model: LanguageModel, forest: Forest) -> Tensor:
 def score_sequences(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Tensor:
     """Summed log-probability of the scored tokens of every sequence, (R,) in nats; differentiable.
 
-    Tokens are weighted if a sequence has weights. A response in several pairs is run and
-    scored once.
+    Tokens are weighted if a sequence has weights. A response in several pairs is run and scored once.
     """
     return _score_sequences(model, sequences)[0]
 
@@ -83,10 +82,7 @@ def _score_sequences(
     aligned: bool = False,
     live: LiveReference | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Summed log-probs; if `aligned`, the mean over tokens of log p - log sum p^2; if `live`, summed KLs; (R,) each.
-
-    Values not requested are 0.
-    """
+    """Log-prob sums, token means of log p - log sum p^2 (0 unless `aligned`), KL sums (0 unless `live`), all (R,)."""
     unique = {sequence.key: sequence for sequence in sequences}
     forest = Forest.plant(list(unique.values()), share=model.shares)
     response_of_K = torch.from_numpy(forest.response_of_K).to(model.numerics.device)

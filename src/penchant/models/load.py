@@ -32,7 +32,7 @@ from penchant.models.network import (
 )
 from penchant.models.numerics import Numerics, give_back_freed_memory
 from penchant.models.quantised import bitsandbytes, quantise, says_quantised
-from penchant.models.sharding import Cut, require_sharded
+from penchant.models.sharding import Cut, require_sharded, to_device
 from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.spelt import SpecialTokens
@@ -63,7 +63,7 @@ def load_model(
     longest: int | None = None,
     special_tokens: SpecialTokens = "refuse",
     clock: datetime | None = None,
-    sharded: bool = False,
+    cut: Cut | None = None,
     quantised: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> LanguageModel:
@@ -71,8 +71,8 @@ def load_model(
 
     chat_template: "plain", or a Jinja template's text; None uses the tokenizer's own. share=False never shares
     prefixes. longest: tokens of the longest sequence the model will see, which decides about sliding windows.
-    special_tokens, clock: see `ChatEncoder`; a run's model uses the run's clock by default. sharded: every rank reads
-    and holds a shard of each weight, and all must load together; ConfigError for a model that cannot be sharded.
+    special_tokens, clock: see `ChatEncoder`; a run's model uses the run's clock by default. cut: how every rank reads
+    and holds a shard of each weight; all must load together; ConfigError for a model that cannot be sharded.
     quantised: hold the weights of linear layers in 4 bits, for training an adapter; an adapter trained in this way
     records it.
     Remote code is never run and only safetensors are read.
@@ -93,12 +93,12 @@ def load_model(
         special_tokens,
         clock or clock_of(path),
         say,
-        sharded=sharded,
+        cut=cut,
         quantised=quantised,
     )
     require_language_model(model)
     share_where_exact(model, longest, say, share=share)
-    if sharded:
+    if cut is not None:
         require_sharded(model)
         give_back_freed_memory()  # what was gathered for testing it
     elif not model.shares:
@@ -119,20 +119,19 @@ def assemble(
     clock: datetime | None,
     say: Callable[[str], None],
     *,
-    sharded: bool = False,
+    cut: Cut | None = None,
     quantised: bool = False,
 ) -> AnyModel:
     """Build a model from its folder, before it is known what it can share. Raises ModelError.
 
-    read: makes the network from a folder with a whole model; sharded: how it is sharded over the ranks.
+    read: makes the network from a folder with a whole model; cut: how it is sharded over the ranks.
     quantised: see `load_model`.
     """
     base = base_of(path, say)
-    cut = Cut(numerics) if sharded else None
     quantised = quantised or says_quantised(path)
     if quantised:
         bitsandbytes(f"{name}, quantised")  # before anything large is read
-    if quantised and sharded:
+    if quantised and cut is not None:
         raise ConfigError(f"parallel.mode: {name} has quantised weights, which are not sharded; leave it out")
     network = read(base, say, cut=cut)
     if quantised:
@@ -152,7 +151,10 @@ def assemble(
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     _refuse_ids_without_row(path, tokenizer, encoder, network)
-    network.to(numerics.device)
+    if cut is not None and cut.offloads:
+        to_device(network, numerics.device)
+    else:
+        network.to(numerics.device)
     network.eval()
     model = kind(
         network=network,

@@ -16,7 +16,7 @@ from penchant.models.load import assemble, clock_of, resolve, share_where_exact
 from penchant.models.network import is_reward_folder, read_network
 from penchant.models.numerics import Numerics
 from penchant.models.reward_model import RewardModel, classifier_of, require_scalar_head
-from penchant.models.sharding import require_sharded
+from penchant.models.sharding import Cut, require_sharded
 from penchant.tokens.spelt import SpecialTokens
 
 __all__ = ["load_reward_model", "names_reward_model"]
@@ -37,7 +37,7 @@ def load_reward_model(
     longest: int | None = None,
     special_tokens: SpecialTokens = "refuse",
     clock: datetime | None = None,
-    sharded: bool = False,
+    cut: Cut | None = None,
     quantised: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> RewardModel:
@@ -58,11 +58,11 @@ def load_reward_model(
         special_tokens,
         clock or clock_of(path),
         say,
-        sharded=sharded,
+        cut=cut,
         quantised=quantised,
     )
     share_where_exact(model, longest, say, share=share)
-    if sharded:
+    if cut is not None:
         require_sharded(model)
     return model
 

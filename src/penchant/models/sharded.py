@@ -26,21 +26,37 @@ class Sharded:
     """root: the network. head: its head, if it has its own weight. idle: runs one token and returns a tensor.
 
     mesh: torch.distributed's, of all ranks. dtype: the precision of gathered layers and their computation; the rest is
-    gathered in float32, and sums are always in float32. exact: whether results equal an unsharded network's to the
-    last bit.
+    gathered in float32, and sums are always in float32. offloads: whether shards are kept in the machine's memory,
+    where the optimiser steps, and copied to the device to be gathered. exact: whether results equal an unsharded
+    network's to the last bit.
     """
 
     def __init__(
-        self, root: nn.Module, blocks: list[nn.Module], head: nn.Module | None, mesh: Any, dtype: torch.dtype
+        self,
+        root: nn.Module,
+        blocks: list[nn.Module],
+        head: nn.Module | None,
+        mesh: Any,
+        dtype: torch.dtype,
+        *,
+        offloads: bool = False,
     ) -> None:
-        from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+        from torch.distributed.fsdp import (
+            CPUOffloadPolicy,
+            FSDPModule,
+            MixedPrecisionPolicy,
+            OffloadPolicy,
+            fully_shard,
+            register_fsdp_forward_method,
+        )
 
         self.exact = dtype is torch.float32
         narrow = MixedPrecisionPolicy() if self.exact else MixedPrecisionPolicy(dtype, torch.float32, None, False)
+        lies = CPUOffloadPolicy(pin_memory=mesh.device_type == "cuda") if offloads else OffloadPolicy()
         for block in blocks:
-            fully_shard(block, mesh=mesh, reshard_after_forward=True, mp_policy=narrow)
+            fully_shard(block, mesh=mesh, reshard_after_forward=True, mp_policy=narrow, offload_policy=lies)
         for module in [*([] if head is None else [head]), root]:
-            fully_shard(module, mesh=mesh, reshard_after_forward=True)
+            fully_shard(module, mesh=mesh, reshard_after_forward=True, offload_policy=lies)
         for module in root.modules():
             if isinstance(module, FSDPModule):
                 module.set_gradient_divide_factor(1.0)  # losses are already divided by the count of the whole batch

@@ -15,32 +15,35 @@ from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import Numerics
-from penchant.models.sharded import Sharded, whole
+from penchant.models.sharded import Sharded, own_slice, whole
 from penchant.models.states import hidden_states
 from penchant.tokens import Forest, TokenSequence
 
-__all__ = ["Cut", "layers_of", "require_sharded", "shard", "whole_on_first"]
+__all__ = ["Cut", "layers_of", "require_sharded", "shard", "to_device", "whole_on_first"]
 
 
 class Cut:
     """Shards a network: each layer separately, then the head if it has its own weight, then the rest.
 
     The network may be on the meta device; each rank then fills only its own shards. All ranks must construct one, but
-    need not shard at the same time. sharded: the sharding. skeleton: the network without numbers, for writing.
+    need not shard at the same time. offloads: see `Sharded`. sharded: the sharding. skeleton: the network without
+    numbers, for writing.
     """
 
     sharded: Sharded
     skeleton: Any
 
-    def __init__(self, numerics: Numerics) -> None:
+    def __init__(self, numerics: Numerics, *, offloads: bool = False) -> None:
         from torch.distributed.device_mesh import init_device_mesh
 
         self.mesh = init_device_mesh(numerics.device.type, (ranks.size(),))
-        self.dtype = numerics.compute_dtype
+        self.dtype, self.offloads = numerics.compute_dtype, offloads
 
     def __call__(self, network: Any) -> None:
         self.skeleton = deepcopy(network, {id(p): _without_numbers(p) for p in network.parameters()})
-        self.sharded = Sharded(network, layers_of(network), _head_of_its_own(network), self.mesh, self.dtype)
+        self.sharded = Sharded(
+            network, layers_of(network), _head_of_its_own(network), self.mesh, self.dtype, offloads=self.offloads
+        )
 
     def belongs_to(self, model: LanguageModel) -> None:
         """Mark the model as having a sharded network."""
@@ -48,16 +51,30 @@ class Cut:
         model.sharded.idle = lambda: _one_token(model)
 
 
-def shard(model: LanguageModel) -> None:
-    """Shard the model's weights over the ranks. Raises ConfigError for a model that cannot be sharded."""
+def shard(model: LanguageModel, *, offloads: bool = False) -> None:
+    """Shard the model's weights over the ranks. Raises ConfigError for a model that cannot be sharded.
+
+    offloads: see `Sharded`.
+    """
     if model.is_adapter:
         raise ConfigError(
             f"parallel.mode: {model.name} is an adapter in memory, which is not sharded; name its folder instead"
         )
     require_sharded(model)
-    cut = Cut(model.numerics)
+    cut = Cut(model.numerics, offloads=offloads)
     cut(model.network)
     cut.belongs_to(model)
+
+
+@torch.no_grad()
+def to_device(network: nn.Module, device: torch.device) -> None:
+    """Move the replicated tensors of a network; its shards stay in the machine's memory."""
+    for module in network.modules():
+        for parameter in module.parameters(recurse=False):
+            if own_slice(parameter) is parameter:
+                parameter.data = parameter.data.to(device)
+        for name, buffer in module.named_buffers(recurse=False):
+            module._buffers[name] = buffer.to(device)
 
 
 def require_sharded(model: LanguageModel) -> None:

@@ -11,7 +11,8 @@ import hashlib
 import json
 import re
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,32 @@ from torch import Tensor
 from penchant import ranks
 from penchant.models.sharded import are_sharded, begin_of, own_slice
 
-__all__ = ["are_whole", "fingerprint", "names_in_slices", "read_slices", "write_together"]
+__all__ = [
+    "Fingerprint",
+    "Slices",
+    "are_whole",
+    "fingerprint",
+    "names_in_slices",
+    "own_slices",
+    "read_slices",
+    "write_slices",
+    "write_together",
+]
 
 BEGINS, BEGIN = "DCP_SHARDING_INFO", "saved_offsets"
 
 
 Fingerprint = list[int | str]
 """The size and sha256 of a file."""
+
+
+@dataclass(frozen=True)
+class Slices:
+    """One rank's shards of a group of tensors, on the CPU. file: their file name. metadata: of the file's header."""
+
+    file: str
+    tensors: Mapping[str, Tensor]
+    metadata: dict[str, str] | None
 
 
 def write_together(place: Path | None, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Fingerprint]:
@@ -40,9 +60,24 @@ def write_together(place: Path | None, parts: Mapping[str, Mapping[str, Tensor]]
     """
     if not are_sharded(tensor for tensors in parts.values() for tensor in tensors.values()):
         with ranks.by_itself():
-            return {} if place is None else _write_own(place, parts)
+            return {} if place is None else write_slices(place, own_slices(parts))
     told = ranks.first(lambda: None if place is None else str(place))
-    return dict(ChainMap(*ranks.gather({} if told is None else _write_own(Path(told), parts))))
+    return dict(ChainMap(*ranks.gather({} if told is None else write_slices(Path(told), own_slices(parts)))))
+
+
+def own_slices(parts: Mapping[str, Mapping[str, Tensor]], *, copied: bool = False) -> list[Slices]:
+    """This rank's shards of groups of tensors, by file name; replicated tensors belong to the first rank.
+
+    copied: whether the result is a copy that later steps do not change.
+    """
+    return [_own_slices(tensors, stem, copied=copied) for stem, tensors in parts.items()]
+
+
+def write_slices(place: Path, slices: Sequence[Slices]) -> dict[str, Fingerprint]:
+    """Write them into a folder; returns what was written, by file name. Does not communicate. Raises OSError."""
+    for one in slices:
+        save_file(dict(one.tensors), place / one.file, one.metadata)
+    return {one.file: fingerprint(place / one.file) for one in slices}
 
 
 def fingerprint(file: Path) -> Fingerprint:
@@ -51,26 +86,17 @@ def fingerprint(file: Path) -> Fingerprint:
         return [file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()]
 
 
-def _write_own(place: Path, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Fingerprint]:
-    files = [_write(tensors, place, stem) for stem, tensors in parts.items()]
-    return {file.name: fingerprint(file) for file in files}
-
-
-def _write(tensors: Mapping[str, Tensor], place: Path, stem: str) -> Path:
-    """Write this rank's shard of each tensor; replicated ones are written by the first rank."""
+def _own_slices(tensors: Mapping[str, Tensor], stem: str, *, copied: bool) -> Slices:
     held, begins = {}, {}
     for name, tensor in tensors.items():
         own = own_slice(tensor)
         if len(own) if own is not tensor else ranks.is_first():
-            held[name] = own.detach().cpu().contiguous()
+            held[name] = own.detach().to("cpu", copy=copied).contiguous()
             begins[name] = {BEGIN: [begin_of(tensor), *[0] * own.dim()][: own.dim()]}
     if ranks.size() == 1:
-        file, metadata = place / f"{stem}.safetensors", None
-    else:
-        file = place / f"{stem}-{ranks.rank() + 1:05d}-of-{ranks.size():05d}.safetensors"
-        metadata = {"format": "pt", BEGINS: json.dumps(begins)}
-    save_file(held, file, metadata)
-    return file
+        return Slices(f"{stem}.safetensors", held, None)
+    file = f"{stem}-{ranks.rank() + 1:05d}-of-{ranks.size():05d}.safetensors"
+    return Slices(file, held, {"format": "pt", BEGINS: json.dumps(begins)})
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 A checkpoint is a folder `step-N` with `weights.safetensors` (the trained parameters), `optimiser.safetensors`,
 `task.safetensors` (further state of the task), `state.json` and `manifest.json` (size and sha256 of the others). For a
 sharded model every rank writes its own, `weights-00001-of-00002.safetensors` and so on, into the folder that the first
-rank creates and renames. Never pickle.
+rank creates and renames. Never pickle. `checkpoint_writer.py` decides which rank writes, and when.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,28 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from penchant.files import SCRATCH, replacing_folder
-from penchant.models.slices import are_whole, fingerprint, names_in_slices, read_slices, write_together
+from penchant.models.slices import (
+    Fingerprint,
+    Slices,
+    are_whole,
+    fingerprint,
+    names_in_slices,
+    own_slices,
+    read_slices,
+    write_slices,
+)
 
-__all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint", "take_part"]
+__all__ = [
+    "Checkpoint",
+    "Content",
+    "checkpoint_faults",
+    "complete",
+    "new_checkpoint",
+    "newest_checkpoint",
+    "restore",
+    "save_checkpoint",
+    "tensors_of",
+]
 
 
 STEP = re.compile(r"step-[0-9]{1,18}")
@@ -41,51 +61,84 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def save_checkpoint(
-    folder: Path,
-    step: int,
-    parameters: Mapping[str, torch.nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-    state: Mapping[str, Any],
-    task: Mapping[str, Tensor],
-    *,
-    keep: int,
-) -> Path:
+@dataclass(frozen=True)
+class Content:
+    """One rank's part of the checkpoint of a step.
+
+    slices: weights and moments. task: tensors of the task besides the weights, such as a moving reference; often none.
+    state: the loop's state, as JSON.
+    """
+
+    step: int
+    slices: Sequence[Slices]
+    task: Mapping[str, Tensor]
+    state: str
+
+    @classmethod
+    def of(
+        cls,
+        step: int,
+        parameters: Mapping[str, torch.nn.Parameter],
+        optimiser: torch.optim.Optimizer,
+        state: Mapping[str, Any],
+        task: Mapping[str, Tensor],
+        *,
+        copied: bool = False,
+    ) -> Content:
+        """The current content. copied: whether it is a copy; otherwise later steps may change it."""
+        parts = {"weights": parameters, "optimiser": _optimiser_tensors(parameters, optimiser)}
+        return cls(
+            step,
+            own_slices(parts, copied=copied),
+            {name: tensor.detach().to("cpu", copy=copied).contiguous() for name, tensor in task.items()},
+            json.dumps({"step": step, **state}, indent=2),
+        )
+
+
+def tensors_of(parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    """The weights and moments that a checkpoint keeps."""
+    return [*parameters.values(), *_optimiser_tensors(parameters, optimiser).values()]
+
+
+def save_checkpoint(folder: Path, content: Content, *, keep: int) -> Path:
     """Write `folder/step-N` and remove all but the `keep` newest. Raises OSError when the disk is full.
 
-    task: tensors of the task besides the weights, such as a moving reference; often none.
+    For a single writer. Ranks that each hold shards fill a `new_checkpoint` and `complete` it.
+    """
+    with new_checkpoint(folder, content.step, keep=keep) as scratch:
+        if scratch is not None:
+            complete(scratch, content, write_slices(scratch, content.slices))
+    return folder / f"step-{content.step}"
 
-    An interrupted write leaves only a folder starting with a dot, which is never read and is removed later.
+
+@contextmanager
+def new_checkpoint(folder: Path, step: int, *, keep: int) -> Iterator[Path | None]:
+    """A folder to fill; at the end it becomes `folder/step-N`, and all but the `keep` newest are removed.
+
+    None if that step is already saved, as its content is the same. An interrupted write leaves only a folder starting
+    with a dot, which is never read and is removed later. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(SCRATCH):
         shutil.rmtree(leftover)
     target = folder / f"step-{step}"
     if target.exists() and not _fault(target):
-        take_part(parameters, optimiser)
-        return target  # same step, hence the same content
+        yield None
+        return
     with replacing_folder(target) as scratch:
-        manifest = write_together(scratch, _parts(parameters, optimiser))
-        save_file({name: tensor.cpu().contiguous() for name, tensor in task.items()}, scratch / "task.safetensors")
-        (scratch / "state.json").write_text(json.dumps({"step": step, **state}, indent=2), encoding="utf-8")
-        manifest |= {name: fingerprint(scratch / name) for name in WRITTEN}
-        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
+        yield scratch
     found = _by_step(folder)
     newest = found.index(target)  # later checkpoints were damaged, or this run would have started there
     for stale in (*found[:newest], *found[newest + keep :]):
         shutil.rmtree(stale)
-    return target
 
 
-def take_part(parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
-    """Write this rank's shards of the checkpoint that the first rank is saving."""
-    write_together(None, _parts(parameters, optimiser))
-
-
-def _parts(
-    parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
-) -> dict[str, Mapping[str, Tensor]]:
-    return {"weights": parameters, "optimiser": _optimiser_tensors(parameters, optimiser)}
+def complete(scratch: Path, content: Content, slices: Mapping[str, Fingerprint]) -> None:
+    """Add the task's tensors, the state and the manifest to the written slices. Raises OSError."""
+    save_file(dict(content.task), scratch / "task.safetensors")
+    (scratch / "state.json").write_text(content.state, encoding="utf-8")
+    manifest = {**slices, **{name: fingerprint(scratch / name) for name in WRITTEN}}
+    (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def checkpoint_faults(folder: Path) -> dict[str, str]:

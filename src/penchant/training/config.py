@@ -245,6 +245,10 @@ class ParallelConfig(Section):
         description="every process holds the whole model, or a shard of each weight, gradient and moment (FSDP); auto: "
         "sharded if weights, gradients and moments would fill most of a process's memory",
     )
+    offload: bool = Field(
+        False,
+        description="keep the shards of a GPU in the machine's memory and step the optimiser there (mode sharded)",
+    )
 
 
 class SaveConfig(Section):

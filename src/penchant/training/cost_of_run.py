@@ -18,7 +18,8 @@ class Plan:
     """memory: bytes per process, by part. seconds: by activity. proposals: settings under which it would fit.
 
     mode: "replicated" if each process holds the whole model, "sharded" if it holds a shard. beside: the number of
-    processes that share the device's memory. seconds is empty if the device's speed is unknown.
+    processes that share the device's memory. offloaded: bytes that each process keeps in the machine's memory instead
+    of its device's. seconds is empty if the device's speed is unknown, or nothing is known of the speed of offloading.
     """
 
     counts: Counts
@@ -31,6 +32,7 @@ class Plan:
     proposals: tuple[str, ...] = ()
     mode: str = "replicated"
     beside: int = 1
+    offloaded: float = 0.0
 
     @property
     def peak(self) -> float:
@@ -63,6 +65,7 @@ class Plan:
             str(self.counts),
             f"{self.num_parameters:,} parameters, {self.num_trained:,} of them trained",
             *(f"{size / 1e9:>10.3f} GB  {part}" for part, size in self.memory.items() if size),
+            *(f"{size / 1e9:>10.3f} GB  in the machine's memory" for size in (self.offloaded,) if size),
             *(f"{taken:>10.1f} s   {part}" for part, taken in self.seconds.items() if taken),
             f"{self.device.name} ({self.device.source}): {self}{energy}",
             *(f"  {proposal}" for proposal in self.proposals),
@@ -74,6 +77,7 @@ class Plan:
             f"of {bytes_in_words(self.device.memory)}" if self.device.memory < float("inf") else "(how much is there?)"
         )
         each = f" on each of {self.processes}" * (self.processes > 1) + ", in slices" * (self.mode == "sharded")
+        each += f", {bytes_in_words(self.offloaded)} in the machine's memory" if self.offloaded else ""
         verdict = "" if self.fits else "; it does not fit"
         time = f", {_duration(self.total_seconds)}" if self.seconds else ""
         return f"needs about {bytes_in_words(self.peak)} {room}{each}{time}{verdict}"
@@ -95,6 +99,7 @@ class Plan:
             "parallel": self.mode,
             "memory_bytes": {part: round(size) for part, size in self.memory.items()},
             "peak_bytes": round(self.peak),
+            "offloaded_bytes": round(self.offloaded),
             "device_bytes": round(self.device.memory) if self.device.memory < float("inf") else None,
             "fits": self.fits,
             "seconds": {part: round(taken, 2) for part, taken in self.seconds.items()},

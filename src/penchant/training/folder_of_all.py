@@ -16,7 +16,6 @@ from penchant.models.ledger import read_ledger
 from penchant.models.sharding import whole_on_first
 from penchant.models.slices import write_together
 from penchant.training.alone import alone_in_run
-from penchant.training.checkpoint import take_part
 from penchant.training.config import RunConfig
 from penchant.training.run_folder import RunFolder
 from penchant.training.run_record import RunRecord
@@ -58,17 +57,6 @@ class OthersRunFolder(RunFolder):
 
     def record(self, metrics: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]]) -> None:
         return
-
-    def save(
-        self,
-        step: int,
-        parameters: Mapping[str, torch.nn.Parameter],
-        optimiser: torch.optim.Optimizer,
-        *_: Any,
-        **__: Any,
-    ) -> None:
-        with disk_errors_explained(self.path):
-            take_part(parameters, optimiser)
 
     def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
         with disk_errors_explained(self.path):

@@ -11,7 +11,7 @@ from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.live import reads_kl
 from penchant.training.size_of_run import Counts
 
-__all__ = ["footprint", "state_of"]
+__all__ = ["footprint", "offloaded", "state_of"]
 
 CONTEXT_BYTES = 0.6e9
 """The assumed memory of a GPU's context and libraries."""
@@ -22,7 +22,8 @@ MOMENT_BYTES = {"float32": 8.0, "8bit": 2 + 2 * 4 / 256}
 def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str, processes: int) -> dict[str, float]:
     """Bytes per process that do not depend on the data, by part.
 
-    mode: "replicated" or "sharded"; an adapter of a sharded model, with its state, is replicated.
+    mode: "replicated" or "sharded"; an adapter of a sharded model, with its state, is replicated. Offloaded shards are
+    not included.
     """
     total, trained = blueprint.parameters()
     saved, dequantised = blueprint.quantised()
@@ -34,7 +35,20 @@ def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str,
         "a dequantised layer": dequantised,
         "reading": saved if device.waits else 0.0,  # loaded through this machine's memory to another device
     }
-    return held if mode == "replicated" else _in_slices(held, blueprint, processes)
+    if mode == "replicated":
+        return held
+    slices = _slices(held, blueprint, processes)
+    held |= dict.fromkeys(slices, 0.0) if _offloads(config, device) else slices
+    return {**held, "gathered weights": blueprint.gathered()}
+
+
+def offloaded(config: RunConfig, blueprint: Blueprint, device: Device, mode: str, processes: int) -> float:
+    """Bytes of shards that each process keeps in the machine's memory instead of its device's; 0 without offloading."""
+    if mode == "replicated" or not _offloads(config, device):
+        return 0.0
+    on_device = config.model_copy(update={"parallel": config.parallel.model_copy(update={"offload": False})})
+    whole = state_of(on_device, blueprint, device, "replicated", processes)
+    return sum(_slices(whole, blueprint, processes).values())
 
 
 def footprint(
@@ -63,7 +77,12 @@ def _keeps_another(config: RunConfig, blueprint: Blueprint) -> bool:
     return another or config.alarms.kl_over_budget is not None
 
 
-def _in_slices(held: Mapping[str, float], blueprint: Blueprint, processes: int) -> dict[str, float]:
-    cut = {"weights"} if blueprint.rank else {"weights", "gradients", "moments"}
-    sizes = {part: size / processes if part in cut else size for part, size in held.items()}
-    return {**sizes, "gathered weights": blueprint.gathered()}
+def _slices(held: Mapping[str, float], blueprint: Blueprint, processes: int) -> dict[str, float]:
+    """Bytes of the sharded parts that each process holds."""
+    cut = ("weights",) if blueprint.rank else ("weights", "gradients", "moments")
+    return {part: held[part] / processes for part in cut}
+
+
+def _offloads(config: RunConfig, device: Device) -> bool:
+    """Whether shards are kept off the device; a CPU's memory is the machine's, so nothing changes there."""
+    return config.parallel.offload and not device.waits

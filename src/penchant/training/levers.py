@@ -45,6 +45,8 @@ def _levers(config: RunConfig, plan: Plan) -> Iterator[Lever]:
         yield {"model.gradient_checkpointing": True}
     if plan.mode == "replicated" and plan.processes > 1:
         yield {"parallel.mode": "sharded"}
+    if plan.processes > 1 and not plan.device.waits and not config.parallel.offload:
+        yield {"parallel.mode": "sharded", "parallel.offload": True}
     if config.optimiser.moments == "float32":
         yield {"optimiser.moments": "8bit"}
     trains_all = config.model.lora is None and plan.num_trained == plan.num_parameters

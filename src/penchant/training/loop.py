@@ -164,6 +164,7 @@ class Loop(Generic[Item]):
                 )
                 for batch in batches[offset : offset + self.num_steps - self.step]:
                     with stop.finishing():
+                        self.record.settle(wait=False)
                         self._take_step(batch, stop)
                     self._evaluate_if_owed(stop)
                     elapsed = ranks.gather(time.monotonic() - last_save)[0]  # clocks differ between ranks
@@ -173,18 +174,20 @@ class Loop(Generic[Item]):
                         last_save = time.monotonic()
                     if self.step >= self.num_steps:  # requested by a callback
                         break
+            with stop.finishing():
+                self.record.settle()
             self._call(lambda callback: callback.on_end(self))
         except UserError as error:  # such as a failing judge: results so far are kept
             if self.model.sharded is not None:
                 self.reporter.say(f"stopped after step {self.step}; not saved, as all processes save together")
             elif self.step and not isinstance(error, OutputError):
-                self._save()
+                self._save(wait=True)
                 self.reporter.say(f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}")
             raise
         except Interrupted as interrupt:
             if interrupt.at_once:
                 raise
-            self._save()
+            self._save(wait=True)
             message = f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}"
             raise Interrupted(interrupt.exit_code - 128, message) from None
 
@@ -270,9 +273,11 @@ class Loop(Generic[Item]):
         every = self.config.save.eval_every or self.steps_per_epoch
         return self.step % every == 0 or self.step == self.num_steps
 
-    def _save(self) -> None:
+    def _save(self, *, wait: bool = False) -> None:
         keep = self.config.save.keep_checkpoints
         self.record.save(self.step, self.parameters, self.optimiser, state_of(self), self.task.state(), keep=keep)
+        if wait:
+            self.record.settle()
 
     def _evaluated(self) -> dict[str, float]:
         """The metrics of the held-out items."""

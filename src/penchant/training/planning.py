@@ -31,7 +31,7 @@ from penchant.progress import Reporter
 from penchant.tokens import Forest, TokenSequence
 from penchant.training.config import DPOConfig, ModelConfig, RewardConfig, RunConfig, SFTConfig
 from penchant.training.cost_of_run import Plan
-from penchant.training.footprint import footprint, state_of
+from penchant.training.footprint import footprint, offloaded, state_of
 from penchant.training.given import Given
 from penchant.training.levers import proposals
 from penchant.training.live import reads_kl
@@ -176,7 +176,7 @@ class _Planner:
     def plan(self, config: RunConfig) -> Plan:
         """Memory and time, and proposals if it does not fit."""
         blueprint, plan = self._blueprint(config.model), self._memory(config)
-        if self.device.has_rates:
+        if self.device.has_rates and not plan.offloaded:  # the speed of offloading is unknown
             trained = plan.num_trained
             training, scoring = (self._work(blueprint, plan.counts, trains=one) for one in (True, False))
             seconds = _seconds(
@@ -207,7 +207,18 @@ class _Planner:
         total, trained = blueprint.parameters()
         mode, state = self._state(config, blueprint)
         memory = footprint(config, blueprint, state, counts, self._work(blueprint, counts, trains=True).peak)
-        return Plan(counts, self.device, self.processes, total, trained, memory, {}, mode=mode, beside=self.beside)
+        return Plan(
+            counts,
+            self.device,
+            self.processes,
+            total,
+            trained,
+            memory,
+            {},
+            mode=mode,
+            beside=self.beside,
+            offloaded=offloaded(config, blueprint, self.device, mode, self.processes),
+        )
 
     def _blueprint(self, model: ModelConfig) -> Blueprint:
         """The model with the settings' changes to its own config; built once."""

@@ -22,7 +22,7 @@ from penchant.models.numerics import choose_numerics
 from penchant.models.quantised import is_quantised, quantise
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.models.reward_model import RewardModel, reward_model_of
-from penchant.models.sharding import shard
+from penchant.models.sharding import Cut, shard, to_device
 from penchant.progress import Reporter, counted
 from penchant.tokens import TokenSequence
 from penchant.training.config import DataConfig, DPOConfig, ModelConfig, RunConfig
@@ -70,7 +70,7 @@ def load_policy(
         longest=run.data.max_length + (run.save.sample_tokens if run.save.num_samples else 0),
         special_tokens=run.data.special_tokens,
         clock=clock,
-        sharded=sharded,
+        cut=Cut(numerics, offloads=run.parallel.offload) if sharded else None,
         quantised=run.model.quantisation is not None,
         say=reporter.say,
     )
@@ -107,9 +107,11 @@ def load_trainee(
     if kind is RewardModel and not isinstance(model, RewardModel):
         model = reward_model_of(model)
     if run.parallel.mode == "sharded" and model.sharded is None:
-        shard(model)
+        shard(model, offloads=run.parallel.offload)
     if (lora := run.model.lora) is not None:
         adapters.attach(model, lora.rank, lora.alpha, lora.targets, run.seed)
+        if run.parallel.offload:  # peft put it where the shards are
+            to_device(model.network, model.numerics.device)
         if run.output is not None:
             saving.rehearse(model)
     return model, text

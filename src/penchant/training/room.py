@@ -16,15 +16,15 @@ from penchant import ranks
 from penchant.data.given import Source
 from penchant.errors import ConfigError, UserError
 from penchant.models.config_check import read_shapes
-from penchant.models.devices import Device, device_of_run
+from penchant.models.devices import Device, device_of_run, memory_of_machine
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, resolve
 from penchant.models.numerics import choose_numerics
 from penchant.models.reward_model import RewardModel
 from penchant.progress import Reporter, Silent
-from penchant.training.config import ParallelConfig, RewardConfig, RunConfig
+from penchant.training.config import RewardConfig, RunConfig
 from penchant.training.cost_of_run import Plan
-from penchant.training.footprint import state_of
+from penchant.training.footprint import offloaded, state_of
 from penchant.training.objective import Recipe
 from penchant.training.planning import SCHEMAS, blueprint_of, plan_of_loaded, plan_of_recipe
 from penchant.training.shareable import settled_mode
@@ -70,7 +70,8 @@ def with_mode(config: RunConfig, reporter: Reporter, *, loaded: bool) -> RunConf
         return mode
 
     processes = ranks.size()
-    return config.model_copy(update={"parallel": ParallelConfig(mode=ranks.first(decided))})
+    parallel = config.parallel.model_copy(update={"mode": ranks.first(decided)})
+    return config.model_copy(update={"parallel": parallel})
 
 
 def say_work(
@@ -121,8 +122,10 @@ def _foreseen(
         total, trained = blueprint.parameters()
         mode = settled_mode(config, processes, total, trained, device.memory / beside)
         held = state_of(config, blueprint, device, mode, processes)
+        aside = offloaded(config, blueprint, device, mode, processes)
     except UserError:
         return None
+    _require_memory_aside(aside, _on_this_machine(processes))
     needed = sum(size for part, size in held.items() if part != "libraries")
     if needed < little:
         return None
@@ -141,9 +144,23 @@ def _foreseen(
     )
 
 
+def _require_memory_aside(num_bytes: float, processes: int) -> None:
+    """Raise ConfigError if this machine's memory cannot hold the offloaded shards of its processes."""
+    if num_bytes * processes > memory_of_machine():
+        raise ConfigError(
+            f"parallel.offload: the slices of {processes} processes need {bytes_in_words(num_bytes * processes)}, but "
+            f"this machine has {bytes_in_words(memory_of_machine())} of memory; try `lora=True`, or more machines"
+        )
+
+
 def _beside(device: Device, processes: int) -> int:
-    """The number of processes that share the device's memory; several machines do not share."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", processes)) if device.waits else 1
+    """The number of processes that share the device's memory."""
+    return _on_this_machine(processes) if device.waits else 1
+
+
+def _on_this_machine(processes: int) -> int:
+    """The number of processes on this machine; several machines do not share memory."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", processes))
 
 
 def _is_planned(config: RunConfig) -> bool:

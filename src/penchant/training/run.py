@@ -115,9 +115,7 @@ def run(
     """Train with this configuration; with an output, alone in its folder, with a report at the end.
 
     recipe: what to train; None: the configuration's, which has no judges. In a process started by torchrun, this is one
-    rank of the run: only the first writes and reports.
-
-    Raises UserError, TrainingError and Interrupted, see `dpo`.
+    rank of the run: only the first writes and reports. Raises UserError, TrainingError and Interrupted, see `dpo`.
     """
     recipe = recipe or choose_recipe(config, given.objective if given else None)
     with ExitStack() as stack:
@@ -212,7 +210,7 @@ def _train(loop: Loop[Any], record: RunRecord, reporter: Reporter, *, resume: bo
             else:
                 record.keep_until(0, reporter.say)
             reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
-        with closing(loop.callbacks):
+        with closing(loop.callbacks), record.saving():
             loop.run(stop)
         with stop.finishing():
             finish(loop, trained)

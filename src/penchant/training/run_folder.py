@@ -28,7 +28,8 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.ledger import read_ledger
 from penchant.models.sharding import whole_on_first
 from penchant.models.slices import read_slices, write_together
-from penchant.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from penchant.training.checkpoint import Checkpoint, newest_checkpoint
+from penchant.training.checkpoint_writer import CheckpointWriter
 from penchant.training.config import RunConfig
 from penchant.training.records import append_rows, keep_rows, read_rows_written
 from penchant.training.run_record import RunRecord, facts_of_begin
@@ -54,6 +55,7 @@ class RunFolder(RunRecord):
         super().__init__()
         self.path = path
         self.checkpoints = path / "checkpoints"
+        self.writer = CheckpointWriter(self.checkpoints)
         self.model = path / "model"
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples.jsonl"
@@ -188,9 +190,23 @@ class RunFolder(RunRecord):
         keep: int,
     ) -> None:
         with disk_errors_explained(self.path):
-            save_checkpoint(self.checkpoints, step, parameters, optimiser, state, task, keep=keep)
+            self.writer.begin(step, parameters, optimiser, state, task, keep=keep)
+
+    def settle(self, *, wait: bool = True) -> None:
+        with disk_errors_explained(self.path):
+            self.writer.settle(wait=wait)
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if not getattr(error, "at_once", False):
+                self.writer.let_go()
+            raise
 
     def newest_checkpoint(self, say: Callable[[str], None]) -> Checkpoint | None:
+        self.settle()
         return newest_checkpoint(self.checkpoints, say)
 
     def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:

@@ -100,7 +100,21 @@ class RunRecord:
         *,
         keep: int,
     ) -> None:
-        """Write a checkpoint, if the record is on disk."""
+        """Write a checkpoint of the current state during training, if the record is on disk.
+
+        Waits for the previous one first. Raises OutputError, also for the previous one.
+        """
+
+    def settle(self, *, wait: bool = True) -> None:
+        """Finish the checkpoint being written, if all ranks have written it, or wait for it. All ranks must call this.
+
+        Raises OutputError if it could not be written.
+        """
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Write checkpoints inside; on an early end the last is waited for, except after a second Ctrl-C."""
+        yield
 
     def newest_checkpoint(self, say: Callable[[str], None]) -> Checkpoint | None:
         """The checkpoint to resume from, if there is one."""

@@ -20,6 +20,11 @@ def require_shareable(config: RunConfig, processes: int) -> None:
     """Raise ConfigError for settings that this many processes cannot share."""
     if config.parallel.mode == "sharded" and (words := why_not_sharded(config, processes)):
         raise ConfigError(f"parallel.mode: {words}")
+    if config.parallel.offload and config.parallel.mode != "sharded":
+        raise ConfigError(
+            f"parallel.offload: only a sharded model is offloaded, but parallel.mode is {config.parallel.mode}; set "
+            "parallel.mode=sharded, or leave parallel.offload out"
+        )
     if processes > config.optimiser.batch_size:
         raise ConfigError(
             f"optimiser.batch_size: {processes} processes cannot share a batch of {config.optimiser.batch_size}; "
