@@ -164,7 +164,7 @@ def _unread_of_messages(name: str, value: Any) -> list[str]:
     for index, message in enumerate(value if isinstance(value, list) else [value]):
         if not isinstance(message, dict) or message.keys() <= READ_OF_MESSAGE:
             continue
-        for key in message.keys() - READ_OF_MESSAGE - HARMLESS:
+        for key in (key for key in message if key not in READ_OF_MESSAGE and key not in HARMLESS):
             where = f"the field '{key}' of '{name}[{index}]'"
             is_answer = ROLES.get(message.get("role") or message.get("from") or "") == "assistant"
             if not says_nothing(message[key]) and _is_not_known(key, message[key], where, is_answer=is_answer):
@@ -214,7 +214,7 @@ def _said(value: object) -> Iterator[str | None]:
         for one in value:
             yield from _said(one)
     elif isinstance(value, dict):
-        for name in value.keys() - BESIDE_TEXT:
+        for name in (name for name in value if name not in BESIDE_TEXT):
             yield from _said(value[name]) if name in TEXTS else () if says_nothing(value[name]) else (None,)
     elif not says_nothing(value):
         yield None

@@ -94,7 +94,7 @@ def _read(kind: type[T], body: bytes, model: str) -> T:
         raise Refusal(400, "the body of the request is no JSON object")
     for name in CHANGES_NOTHING & given.keys():
         del given[name]
-    for name in NEUTRAL.keys() & given.keys():
+    for name in [name for name in given if name in NEUTRAL]:
         value = given.pop(name)
         if value is not None and not any(_is_same(value, neutral) for neutral in NEUTRAL[name]):
             raise Refusal(400, f"{name}: is not offered here; leave it out", param=name, code="unsupported_parameter")

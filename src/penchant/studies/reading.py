@@ -90,7 +90,7 @@ def _refuse_code(config: StudyConfig, file: Path) -> None:
                 f"for; if you trust it, name it yourself with `judge={config.judge}`"
             )
     for where, settings in config.all_settings().items():
-        for key in RUN_CODE.keys() & settings.keys():
+        for key in (key for key in settings if key in RUN_CODE):
             if any(is_import_path(str(one)) for one in _each(settings[key])):
                 raise ConfigError(
                     f"{_at(file, *where, key)}: '{key}' is {shown(settings[key])}, whose code would run, "

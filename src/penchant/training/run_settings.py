@@ -68,7 +68,7 @@ def _filled_in(settings: Mapping[str, Any], config: RunConfig) -> Mapping[str, A
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in old.keys() | new.keys():
+    for key in {**old, **new}:
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
             yield from _differences(a, b, f"{prefix}{key}.")

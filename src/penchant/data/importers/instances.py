@@ -23,7 +23,7 @@ def instances_of(row: Row) -> list[Row]:
     found = field(row, "instances")
     if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
         raise BadRow("bad_type", f"'instances' is {kind_of(found)}", 'write [{"input": ..., "output": ...}]')
-    if strange := [name for one in found for name in one.keys() - OF_INSTANCE if not says_nothing(one[name])]:
+    if strange := [name for one in found for name in one if name not in OF_INSTANCE and not says_nothing(one[name])]:
         raise BadRow("unread_field", f"an instance holds '{strange[0]}', which is not read", "remove it")
     return [{**row, "input": one.get("input"), "output": one.get("output")} for one in found]
 

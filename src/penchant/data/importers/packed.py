@@ -60,8 +60,9 @@ def unpacked(row: Row) -> Row:
         elif name in HOLD_MESSAGES and not any(name == text and mark in row for mark, text in TEXT_BESIDE.items()):
             found[name] = messages_spelt(value, name)
     if isinstance(found.get("prompt"), str) and found["prompt"] != row["prompt"]:  # answers are lists of texts too
-        for name in found.keys() & {"chosen", "rejected", "completion"}:
-            found[name] = _single(found[name], name)
+        for name in ("chosen", "rejected", "completion"):
+            if name in found:
+                found[name] = _single(found[name], name)
     return row | found if found else row
 
 
