@@ -49,7 +49,7 @@ def test_instances_of_one_task_have_ids_of_their_own():
 
 
 def test_of_several_strange_fields_the_first_of_the_row_is_named_whatever_the_hash_seed():
-    strange = {name: "?" for name in ("weather", "image", "mood", "season", "audio", "moon")}
+    strange = dict.fromkeys(("weather", "image", "mood", "season", "audio", "moon"), "?")
     with pytest.raises(DataError, match="an instance holds 'weather'"):
         load_prompts([{**TASK, "instances": [{"input": "a", **strange}]}])
 
