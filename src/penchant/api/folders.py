@@ -79,14 +79,20 @@ def check(
 
 
 def advise(
-    model: ModelLike, data: Data, *, progress: bool | Reporter = True, **arguments: Unpack[Arguments]
+    model: ModelLike | None,
+    data: Data | None,
+    *,
+    config: str | os.PathLike[str] | DPOConfig | None = None,
+    progress: bool | Reporter = True,
+    **arguments: Unpack[Arguments],
 ) -> list[Proposal]:
     """Suggest settings of `penchant.dpo` for this model and these pairs, each with its reason; nothing is trained.
 
-    arguments: as for `penchant.dpo`. Raises UserError.
+    config: a YAML file of settings, or the checked configuration of a run; either may name model and data in place of
+    the first arguments. Other arguments as for `penchant.dpo`. Raises UserError.
     """
     given = Given.of(model, data)
-    config = configure(DPOConfig, None, (), {**Given.names(model, data, None), **arguments}, given)
+    config = configure(DPOConfig, config, (), {**Given.names(model, data, None), **arguments}, given)
     return proposals(config, reporter_of(progress), given)
 
 

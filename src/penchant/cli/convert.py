@@ -22,9 +22,9 @@ def command(
         penchant convert battles.parquet --to trl --output pairs.jsonl
         penchant convert pairs.jsonl --to kto --output labelled.jsonl --on-bad-row drop
     """
+    import penchant
     from penchant.cli.console import Reporter
-    from penchant.data.convert import convert
 
-    found = convert(files, to=to, output=output, on_bad_row=on_bad_row, **vars(reading))  # type: ignore[arg-type]
+    found = penchant.convert(files, to=to, output=output, on_bad_row=on_bad_row, **vars(reading))  # type: ignore[arg-type]
     Reporter().say(*found.in_words())
     typer.echo(found.path)

@@ -53,13 +53,11 @@ def command(
     given |= {"data": prompts} if online else {}
     own = {"sampling.judge": judge, "sampling.judge_model": judge_model}
     with begin(DPOConfig, given, own, writes=not advise) as (checked, reporter):
-        from penchant.online.rlhf import run_online
-        from penchant.training.propose_settings import proposals
-        from penchant.training.run import dpo
+        import penchant
 
         if advise:
-            typer.echo("\n".join(map(str, proposals(checked, reporter))))
-        elif online:
-            reporter.say(*run_online(checked, reporter, resume=run.resume).in_words())
-        else:
-            reporter.say(*dpo(config=checked, labels=rows.labels, resume=run.resume, progress=reporter).in_words())
+            typer.echo("\n".join(map(str, penchant.advise(None, None, config=checked, progress=reporter))))
+            return
+        judged = penchant.Online.of(checked) if online else None
+        found = penchant.dpo(config=checked, online=judged, labels=rows.labels, resume=run.resume, progress=reporter)
+        reporter.say(*found.in_words())

@@ -39,10 +39,10 @@ def command(
     from penchant.cli.console import Reporter
 
     with Reporter() as reporter:
-        from penchant.training.export import export
+        import penchant
         from penchant.wording import bytes_in_words
 
-        done = export(run, **how, reporter=reporter)
+        done = penchant.export(run, **how, progress=reporter)
         for one in done:
             size = f", {bytes_in_words(one.num_bytes)}" if one.num_bytes else ""
             reporter.say(f"{run}: {one.kind}{size}")

@@ -20,7 +20,7 @@ def command(
         penchant frontier examples/frontier-sentiment.yaml --output runs/frontier
         penchant frontier study.yaml --output runs/study --judge my_judges:brevity
     """
+    import penchant
     from penchant.cli.study import show
-    from penchant.studies import frontier
 
-    show(frontier, file, output, judge)
+    show(penchant.frontier, file, output, judge)

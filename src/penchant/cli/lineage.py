@@ -21,7 +21,7 @@ def command(
         penchant lineage runs/second
         penchant lineage runs/second --json | jq .of
     """
-    from penchant.training.lineage import lineage
+    import penchant
 
-    tree = lineage(run)
+    tree = penchant.lineage(run)
     typer.echo(json.dumps(tree.as_dict(), indent=2, ensure_ascii=False) if as_json else str(tree))

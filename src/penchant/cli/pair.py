@@ -1,7 +1,6 @@
 """`penchant pair`: preference pairs from sampled answers, by a judge's scores or by the model that wrote them."""
 
 from pathlib import Path
-from typing import cast
 
 from penchant.cli import options
 from penchant.cli.declaring import argument, flag, option
@@ -40,19 +39,22 @@ def command(
         penchant pair base.jsonl run.jsonl --judge my_judges:brevity --rule all --output pairs.jsonl
         penchant pair large.jsonl small.jsonl --rule delta --max-length-ratio 2 --output pairs.jsonl
     """
+    import penchant
     from penchant.cli.console import Reporter
-    from penchant.data.pair_building import BuildingRule, Choice, Order
-    from penchant.evaluation.pairs import pairs_from
 
-    choice = Choice(cast(BuildingRule, rule), min_gap, max_length_ratio, finished, cast(Order, order), drop_alike)
     with Reporter() as reporter:
-        built = pairs_from(
+        built = penchant.pair(
             samples,
-            choice,
             judge,
+            rule=rule,  # type: ignore[arg-type]
+            min_gap=min_gap,
+            max_length_ratio=max_length_ratio,
+            finished=finished,
+            order=order,  # type: ignore[arg-type]
             ches_model=ches_model,
+            drop_alike=drop_alike,
             **vars(loading),
             output=output,
-            reporter=reporter,
+            progress=reporter,
         )
         reporter.say(*built.in_words(), f"pairs   {output}")

@@ -34,6 +34,8 @@ def command(
     from penchant.training.config import RewardConfig
 
     with begin(RewardConfig, given) as (checked, reporter):
-        from penchant.training.other_runs import reward
+        import penchant
 
-        reporter.say(*reward(config=checked, labels=rows.labels, resume=run.resume, progress=reporter).in_words())
+        reporter.say(
+            *penchant.reward(config=checked, labels=rows.labels, resume=run.resume, progress=reporter).in_words()
+        )

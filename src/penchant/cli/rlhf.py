@@ -32,12 +32,11 @@ def command(
         penchant rlhf -m runs/sft -p my.jsonl --judge my_judges:brevity -o runs/grpo --method grpo --num-responses 8
     """
     given = locals()
+    import penchant
     from penchant.cli.training import begin
     from penchant.online.config import RLHFConfig
 
     of_sampling = ("judge", "judge_model", "num_responses", "max_new_tokens")
     own = {"rlhf.method": method, "rlhf.beta": price, **{f"sampling.{name}": given[name] for name in of_sampling}}
     with begin(RLHFConfig, given, own) as (checked, reporter):
-        from penchant.online.rlhf import run_rlhf
-
-        reporter.say(*run_rlhf(checked, reporter, resume=run.resume).in_words())
+        reporter.say(*penchant.rlhf(config=checked, resume=run.resume, progress=reporter).in_words())

@@ -29,6 +29,6 @@ def command(
     from penchant.training.config import SFTConfig
 
     with begin(SFTConfig, given) as (checked, reporter):
-        from penchant.training.other_runs import sft
+        import penchant
 
-        reporter.say(*sft(config=checked, resume=run.resume, progress=reporter).in_words())
+        reporter.say(*penchant.sft(config=checked, resume=run.resume, progress=reporter).in_words())

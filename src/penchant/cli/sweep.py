@@ -18,7 +18,7 @@ def command(
     [bold]Examples[/bold]
         penchant sweep examples/sweep-sentiment.yaml --output runs/sweep
     """
+    import penchant
     from penchant.cli.study import show
-    from penchant.studies import sweep
 
-    show(sweep, file, output, judge)
+    show(penchant.sweep, file, output, judge)

@@ -24,11 +24,11 @@ def command(
     """
     from dataclasses import asdict, replace
 
+    import penchant
     from penchant.cli.hints import typed
-    from penchant.training.verify import verify_run
     from penchant.wording import sanitise
 
-    findings = [replace(finding, text=typed(finding.text)) for finding in verify_run(run)]
+    findings = [replace(finding, text=typed(finding.text)) for finding in penchant.verify(run)]
     differs = any(finding.status == "differs" for finding in findings)
     if as_json:
         result = {"run": str(run), "same": not differs, "findings": [asdict(finding) for finding in findings]}

@@ -20,10 +20,10 @@ from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
 from penchant.training.given import Given, ModelLike
 from penchant.training.objective import Recipe, choose_objective
-from penchant.training.run import dpo, run
+from penchant.training.run import run
 from penchant.training.trained import Run
 
-__all__ = ["Online", "rlhf", "run_online", "run_rlhf"]
+__all__ = ["Online", "rlhf"]
 
 AnyJudge = str | Scorer | Callable[..., Any]
 
@@ -73,26 +73,15 @@ def rlhf(
         "sampling.max_new_tokens": max_new_tokens,
     }
     found = configure(RLHFConfig, config, settings, {**named, **arguments}, given, own)
-    return run_rlhf(found, reporter_of(progress), resume=resume, given=given, judge=judge)
-
-
-def run_rlhf(
-    config: RLHFConfig,
-    reporter: Reporter,
-    *,
-    resume: bool = False,
-    given: Given | None = None,
-    judge: AnyJudge | None = None,
-) -> Run:
-    """Run with a configuration; judge: the one in memory, if any."""
-    named = judge if judge is not None else config.sampling.judge
-    if named is None:
+    sampling, reporter = found.sampling, reporter_of(progress)
+    chosen = judge if judge is not None else sampling.judge
+    if chosen is None:
         raise ConfigError("sampling.judge: no judge scores the responses; give `judge=...`")
-    given = _with_prompts(given or Given(), config)
-    sampling = config.sampling
-    scorer = open_scorer(named, judge_model=sampling.judge_model, instructions=sampling.instructions, reporter=reporter)
-    recipe = FromScores(config, scorer, given.reference)
-    return run(config, reporter, resume=resume, given=given, recipe=recipe)
+    given = _with_prompts(given, found)
+    scorer = open_scorer(
+        chosen, judge_model=sampling.judge_model, instructions=sampling.instructions, reporter=reporter
+    )
+    return run(found, reporter, resume=resume, given=given, recipe=FromScores(found, scorer, given.reference))
 
 
 @dataclass(frozen=True)
@@ -107,6 +96,14 @@ class Online:
     judge: str | Judge | Callable[..., Any]
     judge_model: str | None = None
     instructions: str | None = None
+
+    @classmethod
+    def of(cls, config: DPOConfig) -> Online:
+        """The judge that a run's settings name. Raises ConfigError if they name none."""
+        sampling = config.sampling
+        if sampling is None or sampling.judge is None:
+            raise ConfigError("sampling.judge: no judge compares the responses; give `judge=...`")
+        return cls(sampling.judge, sampling.judge_model, sampling.instructions)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -126,15 +123,6 @@ class Online:
         judge = open_judge(self.judge, judge_model=self.judge_model, instructions=self.instructions)
         recipe = FromPairs(config, choose_objective(config, given.objective), judge, given.reference)
         return recipe, _with_prompts(given, config)
-
-
-def run_online(config: DPOConfig, reporter: Reporter, *, resume: bool = False) -> Run:
-    """Run `penchant.dpo` with a configuration that has a judge in `sampling`."""
-    sampling = config.sampling
-    if sampling is None or sampling.judge is None:
-        raise ConfigError("sampling.judge: no judge compares the responses; give `judge=...`")
-    online = Online(sampling.judge, sampling.judge_model, sampling.instructions)
-    return dpo(config=config, online=online, resume=resume, progress=reporter)
 
 
 def _with_prompts(given: Given, config: RunConfig) -> Given:
