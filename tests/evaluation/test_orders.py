@@ -109,6 +109,25 @@ def test_a_judge_object_is_asked_in_both_orders_whatever_the_order_of_its_answer
     settled.asks_once = True
     judge_comparisons(settled, ROWS)
     assert len(settled.asked) == len(ROWS)
+    scoring = Own()
+    scoring.score = lambda prompt, response: len(response)
+    judge_comparisons(scoring, ROWS)
+    assert len(scoring.asked) == len(ROWS), "whose scores do not depend on the place"
+
+
+def test_a_judge_that_asks_in_both_orders_itself_must_say_so():
+    """Else its answers, in which a place that decides is a tie, would agree in both orders: a bias of 0."""
+
+    class Both(Own):
+        def answers(self, comparisons, *, has_answered=False):
+            for place, _ in enumerate(comparisons):
+                yield place, Judgement("tie", {"orders": ["first", "first"]})
+
+    with pytest.raises(ConfigError, match="'own' asks in both orders itself; set its `asks_once` to True"):
+        judge_comparisons(Both(), ROWS)
+    settled = Both()
+    settled.asks_once = True
+    assert tally(judge_comparisons(settled, ROWS[:20])).position_bias.rate == 1
 
 
 def test_a_function_that_scores_is_asked_once_about_each_response():

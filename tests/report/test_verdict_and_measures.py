@@ -18,6 +18,7 @@ from penchant.report.languages import words_in
 from penchant.report.marked import marked
 from penchant.report.measures import measures
 from penchant.report.page import About, render_report
+from penchant.report.series import limits_of
 from penchant.report.several import RunData, render_runs
 from penchant.report.verdict import verdict
 
@@ -201,6 +202,14 @@ def test_the_card_says_what_the_report_says_and_its_head_is_yaml(run, metrics, c
     assert "**Better.** a\\|b &lt;script&gt; prefers" in body
     assert "| win rate | – | 77.5% | 72.6% – 81.7% |" in body
     assert "<script>" not in card
+
+
+def test_a_value_has_its_own_interval_or_none():
+    """A score of all right answers has none, and that of an earlier evaluation is not its own."""
+    before = {"eval_reward": 0.6, "eval_reward_low": 0.5, "eval_reward_high": 0.7}
+    assert limits_of([before, {"loss": 1.0}], "eval_reward") == (0.5, 0.7)
+    assert limits_of([before, {"eval_reward": 1.0}], "eval_reward") is None
+    assert limits_of([{"loss": 1.0}], "eval_reward") is None
 
 
 @pytest.mark.slow(threads=1)

@@ -12,6 +12,7 @@ from penchant.models.load import load_model
 from penchant.models.numerics import Numerics
 from penchant.objectives import LABELLED_OBJECTIVES, PairBatch, bind, bind_token_weights
 from penchant.tokens import Limits, tokenise_labelled
+from penchant.training.band import place_in_band
 from penchant.training.coupled import CoupledTask
 from penchant.training.loop import accumulate
 from penchant.training.moving_reference import MovingReference
@@ -96,6 +97,9 @@ def test_what_an_objective_remembers_is_kept_by_steps_and_comes_back_from_a_chec
     for step, batch in enumerate((pairs[:3], pairs[3:5]), 1):
         going.for_batch(model, [batch])
         going.for_batch(model, [batch])  # an evaluation, or a step that was skipped
+        going.after_update(model, batch, [], step)
+        place_in_band(model, going, batch[0], [*model.network.parameters()])  # as an alarm does
+        going.for_batch(model, [pairs[5:8]])  # an evaluation before the next step, which may have no pairs
         going.after_step(model, step)
         remembered = 0.9 * remembered + 0.1 * mean_difference(batch)
         assert going.state()["memory"].tolist() == pytest.approx([remembered], rel=1e-4, abs=1e-5)
@@ -107,7 +111,7 @@ def test_what_an_objective_remembers_is_kept_by_steps_and_comes_back_from_a_chec
     assert gradient(model, task(), pairs[5:8])[1]["loss"] != means["loss"], "it matters"
 
     forgetful = CoupledTask(bind("aot", beta=BETA), BETA, reference)
-    forgetful.after_step(model, 1)
+    forgetful.after_update(model, pairs[:1], [], 1)
     forgetful.restore({})
     again.restore({})  # of a checkpoint before the first step
     assert forgetful.state() == {}

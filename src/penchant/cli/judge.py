@@ -23,10 +23,10 @@ def command(
 ) -> None:
     """Answer comparisons with a judge that stands in for a person.
 
-    A judge is a function that scores responses (the default, positivity, prefers positive words), a reward model, the
-    implicit reward of a trained run, or a language model behind an OpenAI-compatible endpoint, which is asked in both
-    orders. The endpoint's API key is read only from the environment variable PENCHANT_JUDGE_KEY. No person is asked;
-    --people measures how far the judge agrees with people.
+    A judge is a function that scores responses (the default, positivity, prefers positive words) or prefers one of two,
+    a reward model, the implicit reward of a trained run, or a language model behind an OpenAI-compatible endpoint. A
+    judge that prefers is asked in both orders. The endpoint's API key is read only from the environment variable
+    PENCHANT_JUDGE_KEY. No person is asked; --people measures how far the judge agrees with people.
 
     [bold]Examples[/bold]
         penchant judge samples.jsonl --judge positivity --output votes.jsonl

@@ -90,9 +90,10 @@ def accuracy_limits(rows: Rows) -> tuple[float, float] | None:
 
 
 def limits_of(rows: Rows, key: str) -> tuple[float, float] | None:
-    """The last 95% interval of `key`, recorded as `_low` and `_high`; None if it is not recorded."""
-    low, high = (series(rows, f"{key}_{end}") for end in ("low", "high"))
-    return (low.values[-1], high.values[-1]) if len(low) and len(high) else None
+    """The 95% interval of the last `key`, recorded beside it as `_low` and `_high`; None if that one has none."""
+    last = next(([row] for row in reversed(rows) if len(series([row], key))), [])
+    low, high = (series(last, f"{key}_{end}").values for end in ("low", "high"))
+    return (low[0], high[0]) if low and high else None
 
 
 def smooth(line: Series) -> tuple[Series, int]:

@@ -19,6 +19,8 @@ __all__ = ["controlled_win_rate", "fit_controlled", "length_controlled_win_rate"
 
 SD_OF_TERMS, SD_OF_PROMPTS = 3.0, 1.0
 """Standard deviations of the normal priors: that of theta and phi, and that of the prompt terms."""
+NEARLY_ALL = 0.95
+"""Share of the comparisons in which one side has more of a feature, from which on the estimate has a warning."""
 
 
 def length_controlled_win_rate(
@@ -92,8 +94,8 @@ def controlled_win_rate(
 
     refitted on every resample of prompts. f is 0 if both answers are equal in it. The interval also contains that of
     `win_rate_of`, shifted by the control's effect: a bootstrap of few prompts, or for a share near 1, is too narrow.
-    The estimate has a warning if all comparisons have the same result, or if a feature has the same sign in all of
-    them: f = 0 then lies outside the data, and only the priors separate theta from phi.
+    The estimate has a warning if all comparisons have the same result, or if a feature has the same sign in at least
+    95% of them: f = 0 then lies outside the data or nearly, and only the priors separate theta from phi.
 
     Args:
         credits: N values 1 (won), 0 (lost) or 1/2 (tie); or, with `plain`, the mean of a comparison's verdicts.
@@ -115,7 +117,7 @@ def controlled_win_rate(
         raise ValueError("Each comparison needs a credit from 0 to 1.")
     if feature_NF.ndim != 2 or len(feature_NF) != len(credit_N):
         raise ValueError(f"Features must be (N, F): got {feature_NF.shape} for {len(credit_N)} comparisons.")
-    one_sided = bool(((feature_NF > 0).all(0) | (feature_NF < 0).all(0)).any())
+    one_sided = bool((np.maximum((feature_NF > 0).mean(0), (feature_NF < 0).mean(0)) >= NEARLY_ALL).any())
     feature_NF = feature_NF[:, feature_NF.any(0)]  # a feature that is always 0 has no effect
     prompt_N = Coded.of(prompts).code_N
 

@@ -29,7 +29,9 @@ __all__ = [
 NUM_RESAMPLES = 500
 
 ALIKE = "all comparisons had the same result, so the effect of length or style is unknown"
-ONE_SIDED = "one model was longer or more decorated in every comparison, so the effect of length or style is uncertain"
+ONE_SIDED = (
+    "one model was longer or more decorated in nearly every comparison, so the effect of length or style is uncertain"
+)
 WARNINGS = (ONE, FEW, SAME, ALIKE, ONE_SIDED)
 """The possible warnings of an estimate."""
 

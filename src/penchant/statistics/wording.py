@@ -43,22 +43,23 @@ def repetition(answer: Sequence[Hashable], n: int = 4) -> float:
 
 
 def style_features(answers: Sequence[str], others: Sequence[str]) -> FloatArray:
-    """(a - b) / (a + b) of characters, headings, list items and bold, each divided by its standard deviation: (N, 4).
+    """(a - b) / (a + b) of characters, headings, list items and bold, each divided by its root mean square: (N, 4).
 
-    The features for `controlled_win_rate` that control for style as Chatbot Arena does (which counts length in tokens).
-    They are 0 if both answers are equal or have none, so the mean is not subtracted.
+    The features for `controlled_win_rate` that control for style as Chatbot Arena does (which counts length in tokens,
+    and divides by the standard deviation). They are 0 if both answers are equal or have none, so the mean is not
+    subtracted; nor may it be in the scale, or a heading that one side nearly always has would count as many.
 
     Example:
-        >>> style_features(["# A title", "no"], ["plain", "no"])[:, 1].tolist()
-        [2.0, 0.0]
+        >>> style_features(["# A title", "no"], ["plain", "no"])[:, 1].round(3).tolist()
+        [1.414, 0.0]
 
     Reference:
         Does Style Matter?, lmsys.org/blog/2024-08-28-style-control.
     """
     a_NF, b_NF = (np.array([_counts(text) for text in side], dtype=np.float64) for side in (answers, others))
     gap_NF = (a_NF - b_NF) / np.maximum(a_NF + b_NF, 1)
-    spread_F = gap_NF.std(axis=0)
-    return gap_NF / np.where(spread_F > 0, spread_F, 1.0)
+    size_F = np.sqrt((gap_NF**2).mean(axis=0))
+    return gap_NF / np.where(size_F > 0, size_F, 1.0)
 
 
 def _counts(text: str) -> list[int]:

@@ -322,7 +322,7 @@ class BandConfig(Section):
     ratio: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
         "auto",
         description="centre of the band: the gradient norm of the rejected log-prob over that of the chosen; "
-        "auto: measured during training, on one pair in 16",
+        "auto: measured during training, on at most one pair in 16",
     )
     rho: Annotated[float, Field(gt=0, le=1)] = Field(
         0.9, description="width of the band: from rho times the ratio to the ratio over rho; the gradients' cosine"

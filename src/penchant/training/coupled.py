@@ -7,7 +7,7 @@ of the gradient is its log-probs times these constants (the two passes of Gao et
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import torch
@@ -48,9 +48,13 @@ class CoupledTask(PreferenceTask):
         terms = zip(*(of_B[own] for of_B in (loss_B.detach(), *slopes)), strict=True)
         return replace(self, terms={id(item): term for item, term in zip(items, terms, strict=True)})
 
-    def after_step(self, model: LanguageModel, step: int) -> None:
+    def after_update(
+        self, model: LanguageModel, items: Sequence[EncodedPair], parameters: Iterable[torch.nn.Parameter], step: int
+    ) -> None:
+        """Remember the batch; an alarm or an evaluation, which run the objective on other pairs, come later."""
         if self.memory is not None:
             self.memory.keep()
+        super().after_update(model, items, parameters, step)
 
     def state(self) -> dict[str, Tensor]:
         memory_S = None if self.memory is None else self.memory.memory_S

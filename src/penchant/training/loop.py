@@ -288,7 +288,10 @@ class Loop(Generic[Item]):
         if not len(items):
             return found
         found |= evaluate_task(self.model, self.task, items, self.token_budget.now)
-        return found if self.kl is None else {**found, "eval_kl": self.kl.measure(self.model)}
+        if self.kl is not None:  # measured on answers of its own, so no other interval is this one's
+            found = {name: value for name, value in found.items() if not name.startswith("eval_kl_")}
+            found["eval_kl"] = self.kl.measure(self.model)
+        return found
 
     def _epochs(self) -> float:
         return round(self.step / self.steps_per_epoch, 4)

@@ -70,7 +70,7 @@ class PreferenceTask(Task[EncodedPair]):
     def after_update(
         self, model: LanguageModel, items: Sequence[EncodedPair], parameters: Iterable[torch.nn.Parameter], step: int
     ) -> None:
-        """Measure the ratio of one pair in `PAIRS_BETWEEN`, for the first time after the first step."""
+        """Measure the ratio of one pair in `PAIRS_BETWEEN`, but at most one a step; the first after the first step."""
         if self.ratio is None or step % -(-PAIRS_BETWEEN // len(items)):
             return
         batch = self.batch_of(model, items[:1])

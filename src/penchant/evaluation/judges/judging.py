@@ -141,7 +141,7 @@ def _begun(judge: Judge, comparisons: Sequence[Comparison], scratch: Path) -> di
     if not asks_once(judge) and any(was_asked_once(details_of(one)) for one in found.values()):
         raise OutputError(
             f"{scratch}: holds answers that {judge.name!r} gave in one order, but it is now asked in both orders; "
-            "remove the file and start again, or choose another `output=...`"
+            "remove the file and start again"
         )
     return found
 

@@ -1,8 +1,8 @@
 """Ask a judge that prefers one of two responses in both orders.
 
-A judge with a position bias chooses the same position twice. If the two orders disagree the answer is a tie, and the
-rate of disagreement is the judge's position bias (L. Zheng and others, Judging LLM-as-a-Judge with MT-Bench and Chatbot
-Arena, arXiv 2306.05685, section 3.4).
+If the two orders disagree, the answer is a tie. A judge with a position bias chooses the same position twice, and the
+share of such comparisons is its bias (L. Zheng and others, Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena,
+arXiv 2306.05685, section 3.4).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Literal
 
 from penchant.data import Comparison
 from penchant.data.records import Outcome
-from penchant.evaluation.judges.protocol import Judge, Judgement
+from penchant.errors import ConfigError
+from penchant.evaluation.judges.protocol import Judge, Judgement, Scorer
 
 __all__ = ["Place", "asks_once", "in_both_orders", "of_both_orders", "was_asked_once"]
 
@@ -41,7 +42,7 @@ def of_both_orders(places: Sequence[Place | None]) -> Judgement:
 
 def asks_once(judge: Judge) -> bool:
     """Whether the judge needs only one question: it scores, asks in both orders itself, or is people."""
-    return bool(getattr(judge, "asks_once", False))
+    return bool(getattr(judge, "asks_once", isinstance(judge, Scorer)))
 
 
 def in_both_orders(
@@ -50,7 +51,8 @@ def in_both_orders(
     """(place, judgement) of each comparison, like `Judge.answers`; each is asked twice unless the judge `asks_once`.
 
     The two questions are adjacent in one call and have the same id; identical responses tie without being asked. The
-    details hold `orders` beside the judge's own, of which those of the first question count.
+    details hold `orders` beside the judge's own, of which those of the first question count. Raises ConfigError if the
+    judge has asked in both orders already.
     """
     if asks_once(judge):
         yield from judge.answers(comparisons, has_answered=has_answered)
@@ -65,6 +67,8 @@ def in_both_orders(
     said: dict[int, Judgement] = {}
     with closing(judge.answers(asked, has_answered=has_answered)) as judgements:
         for number, judgement in judgements:
+            if "orders" in judgement.details:
+                raise ConfigError(f"The judge {judge.name!r} asks in both orders itself; set its `asks_once` to True.")
             said[number] = judgement
             if number ^ 1 in said:
                 first = number & ~1
