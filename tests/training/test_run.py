@@ -495,7 +495,8 @@ def in_passing(places):
 def test_every_kind_of_task_learns_to_tell_the_sides_apart(dpo, objective):
     folder = dpo(dpo=objective, optimiser={"epochs": 4, "learning_rate": 1e-3})
     first, last = steps(folder)[0], steps(folder)[-1]
-    assert abs(first["rewards/chosen"]) < 1e-3, "the policy is its own reference"
+    if objective["objective"] != "simpo":
+        assert abs(first["rewards/chosen"]) < 1e-3, "the policy is its own reference"
     assert last["rewards/chosen"] > last["rewards/rejected"]
     evaluated = [row for row in rows(folder) if "eval_loss" in row]
     assert evaluated[-1]["eval_rewards/chosen"] > evaluated[-1]["eval_rewards/rejected"]

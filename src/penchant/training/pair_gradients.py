@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-__all__ = ["gradient_products"]
+from penchant import ranks
+from penchant.objectives import PairBatch, RunningRatio
+
+__all__ = ["gradient_products", "measure_ratio"]
+
+PAIRS_BETWEEN = 16
+"""Pairs trained on for each pair whose two gradients are measured, if the band's ratio is measured."""
+
+
+def measure_ratio(
+    ratio: RunningRatio,
+    score_one: Callable[[], PairBatch],
+    parameters: Iterable[torch.nn.Parameter],
+    step: int,
+    batch_size: int,
+) -> None:
+    """Add one pair in `PAIRS_BETWEEN` to the ratio, but at most one a step; the first after the first step.
+
+    score_one: scores the pair, with a graph.
+    """
+    if step % -(-PAIRS_BETWEEN // batch_size) == 0:
+        batch = score_one()
+        chosen, rejected, _ = gradient_products(batch.policy_chosen_B, batch.policy_rejected_B, parameters)
+        ratio.add(*ranks.gather((rejected**0.5, chosen**0.5))[0])
 
 
 def gradient_products(

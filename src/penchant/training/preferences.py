@@ -8,20 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from penchant import ranks
 from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
 from penchant.models.live_reference import LiveReference
 from penchant.objectives import PairBatch, PairFunction, RunningRatio, implicit_rewards, preference_credit
 from penchant.tokens import EncodedPair
-from penchant.training.pair_gradients import gradient_products
+from penchant.training.pair_gradients import measure_ratio
 from penchant.training.task import Metrics, Task
 
 __all__ = ["PreferenceTask"]
 
 FELL = 0.01  # nats; less is rounding
-PAIRS_BETWEEN = 16
-"""Pairs trained on for each pair whose two gradients are measured, if the band's ratio is measured."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +67,8 @@ class PreferenceTask(Task[EncodedPair]):
     def after_update(
         self, model: LanguageModel, items: Sequence[EncodedPair], parameters: Iterable[torch.nn.Parameter], step: int
     ) -> None:
-        """Measure the ratio of one pair in `PAIRS_BETWEEN`, but at most one a step; the first after the first step."""
-        if self.ratio is None or step % -(-PAIRS_BETWEEN // len(items)):
-            return
-        batch = self.batch_of(model, items[:1])
-        chosen, rejected, _ = gradient_products(batch.policy_chosen_B, batch.policy_rejected_B, parameters)
-        self.ratio.add(*ranks.gather((rejected**0.5, chosen**0.5))[0])
+        if self.ratio is not None:
+            measure_ratio(self.ratio, lambda: self.batch_of(model, items[:1]), parameters, step, len(items))
 
     def state(self) -> dict[str, Tensor]:
         return {} if self.ratio is None else {"ratio": self.ratio.state()}
