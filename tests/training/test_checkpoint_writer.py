@@ -247,3 +247,28 @@ def test_work_in_the_background_gives_what_it_found_or_raises_what_it_raised():
     assert slow.finish() is True
     with pytest.raises(ZeroDivisionError):
         failing.finish()
+
+
+def test_without_room_for_a_copy_what_a_gpu_holds_is_fetched_one_file_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_writer, "free_memory", lambda: 0.0)
+    done, save, fetch = [], slices.save_file, slices.on_cpu
+    monkeypatch.setattr(slices, "on_cpu", lambda tensors: (done.append("fetched"), fetch(tensors))[1])
+    monkeypatch.setattr(slices, "save_file", lambda *given: (done.append("written"), save(*given)))
+    trainee = Trainee()
+    content = Content.of(1, *trainee.all())
+    assert content.slices[0].tensors["rows"].data_ptr() == trainee.parameters["rows"].data_ptr(), "nothing is moved"
+    CheckpointWriter(tmp_path).begin(1, *trainee.all(), keep=1)
+    assert done == ["fetched", "written"] * 2
+
+
+def test_what_the_task_holds_beside_slices_is_of_the_step_that_is_saved(in_ranks, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_writer, "free_memory", lambda: 0.0)
+
+    def work(_):
+        writer, task = CheckpointWriter(tmp_path), {"kept": torch.ones(2)}
+        writer.begin(2, *cut(Trainee()).all()[:3], task, keep=1)
+        task["kept"] += 1.0
+        writer.settle()
+
+    assert in_ranks(2, work) == [None, None]
+    assert torch.equal(load_file(tmp_path / "step-2" / "task.safetensors")["kept"], torch.ones(2))
