@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from penchant.files import SCRATCH, replacing_folder
+from penchant.files import remove_scratch, replacing_folder
 from penchant.models.sharded import are_sharded
 from penchant.models.slices import (
     Fingerprint,
@@ -125,8 +125,7 @@ def new_checkpoint(folder: Path, step: int, *, keep: int) -> Iterator[Path | Non
     with a dot, which is never read and is removed later. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(SCRATCH):
-        shutil.rmtree(leftover)
+    remove_scratch(folder)
     target = folder / f"step-{step}"
     if target.exists() and not _fault(target):
         yield None
