@@ -1,6 +1,7 @@
 """What a disk refuses is the user's to mend, in one sentence; a file is written whole or stays what it was."""
 
 import errno
+import os
 
 import pytest
 from safetensors import SafetensorError
@@ -10,6 +11,7 @@ from penchant.files import whole
 from penchant.files.whole import (
     append_whole,
     disk_errors_explained,
+    remove_scratch,
     replacing,
     replacing_folder,
     write_atomically,
@@ -140,3 +142,48 @@ def test_all_that_is_in_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path,
         (scratch / "inner" / "file").write_text("x")
     assert sorted(done[:3]) == [".model.writing/", "file", "inner/"]
     assert done[3:] == ["renamed", f"{tmp_path.name}/"]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_process_killed_while_it_replaces_a_folder_leaves_the_old_or_the_new(tmp_path, at):
+    """Killed just before the old is set aside, before the new has its name, and before the old is removed."""
+    folder, calls = tmp_path / "best", []
+    replace, remove = whole.os.replace, whole.shutil.rmtree
+
+    def killed(change):
+        def acted(*given, **more):
+            calls.append(change)
+            if len(calls) >= at + 3:  # what goes before is tidied first
+                os._exit(9)
+            return change(*given, **more)
+
+        return acted
+
+    with replacing_folder(folder) as scratch:
+        (scratch / "file").write_text("old")
+    child = os.fork()
+    if child == 0:
+        whole.os.replace, whole.shutil.rmtree = killed(replace), killed(remove)
+        with replacing_folder(folder) as scratch:
+            calls[:] = [None] * 3
+            (scratch / "file").write_text("new")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    remove_scratch(tmp_path)
+    assert written_into(tmp_path) == {"best/file": "new" if at == 3 else "old"}
+
+
+def test_a_folder_that_cannot_be_replaced_keeps_its_name(tmp_path, monkeypatch):
+    folder, replace = tmp_path / "best", whole.os.replace
+    folder.mkdir()
+    (folder / "file").write_text("old")
+
+    def refuses_the_new(old, new):
+        if new == folder and old.name == ".best.writing":
+            raise OSError(errno.EACCES, "refused")
+        replace(old, new)
+
+    monkeypatch.setattr(whole.os, "replace", refuses_the_new)
+    with pytest.raises(OSError, match="refused"), replacing_folder(folder) as scratch:
+        (scratch / "file").write_text("new")
+    assert written_into(tmp_path) == {"best/file": "old"}

@@ -68,3 +68,19 @@ def test_gradients_are_clipped_where_there_are_no_multi_tensor_kernels(llama, fa
     result = accumulate(llama, NextTokenTask(), texts, parameters, token_budget=500, max_grad_norm=1e-3)
     assert result.grad_norm > 1e-3
     assert float(torch.cat([p.grad.flatten() for p in parameters]).norm()) <= 1e-3 * (1 + 1e-5)
+
+
+def test_free_is_what_the_control_group_has_left_and_nothing_where_no_one_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: 1e15)
+    monkeypatch.setattr(devices, "_limited_groups", lambda: [(tmp_path, 1000.0)])
+    monkeypatch.setattr(devices, "_kilobytes", lambda file, name: 1e12)
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 200\n")
+    assert devices.free_memory() == (1000 - 700 + 200) / 2
+    (tmp_path / "memory.current").write_text("5000\n")
+    assert devices.free_memory() == 0.0
+    monkeypatch.setattr(devices, "_limited_groups", list)
+    assert devices.free_memory() == 1e12 / 2
+    monkeypatch.setattr(devices, "_kilobytes", lambda file, name: 0.0)
+    assert devices.free_memory() == 0.0

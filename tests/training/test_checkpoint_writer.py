@@ -5,14 +5,16 @@ import threading
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from penchant import ranks
 from penchant.models import slices
-from penchant.training import checkpoint_writer
+from penchant.training import checkpoint_writer, records
 from penchant.training.background import Background
 from penchant.training.checkpoint import Content, newest_checkpoint, restore, save_checkpoint
 from penchant.training.checkpoint_writer import CheckpointWriter
+from penchant.training.run_folder import RunFolder
 
 PATIENCE = 60
 """Seconds after which what a test waits for will not come."""
@@ -20,7 +22,7 @@ PATIENCE = 60
 
 @pytest.fixture(autouse=True)
 def room(monkeypatch):
-    """There is room for a copy, however much memory other programs have taken."""
+    """There is room for a copy, however much memory other programs have taken, and other tests before."""
     monkeypatch.setattr(checkpoint_writer, "free_memory", lambda: float("inf"))
 
 
@@ -247,3 +249,113 @@ def test_work_in_the_background_gives_what_it_found_or_raises_what_it_raised():
     assert slow.finish() is True
     with pytest.raises(ZeroDivisionError):
         failing.finish()
+
+
+def test_without_room_for_a_copy_what_a_gpu_holds_is_fetched_one_file_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_writer, "free_memory", lambda: 0.0)
+    done, save, fetch = [], slices.save_file, slices.on_cpu
+    monkeypatch.setattr(slices, "on_cpu", lambda tensors: (done.append("fetched"), fetch(tensors))[1])
+    monkeypatch.setattr(slices, "save_file", lambda *given: (done.append("written"), save(*given)))
+    trainee = Trainee()
+    content = Content.of(1, *trainee.all())
+    assert content.slices[0].tensors["rows"].data_ptr() == trainee.parameters["rows"].data_ptr(), "nothing is moved"
+    CheckpointWriter(tmp_path).begin(1, *trainee.all(), keep=1)
+    assert done == ["fetched", "written"] * 2
+
+
+def test_what_the_task_holds_beside_slices_is_of_the_step_that_is_saved(in_ranks, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_writer, "free_memory", lambda: 0.0)
+
+    def work(_):
+        writer, task = CheckpointWriter(tmp_path), {"kept": torch.ones(2)}
+        writer.begin(2, *cut(Trainee()).all()[:3], task, keep=1)
+        task["kept"] += 1.0
+        writer.settle()
+
+    assert in_ranks(2, work) == [None, None]
+    assert torch.equal(load_file(tmp_path / "step-2" / "task.safetensors")["kept"], torch.ones(2))
+
+
+@pytest.mark.parametrize(("peak", "behind"), [(1000, True), (9000, False)])
+def test_what_the_next_step_takes_again_is_not_free_for_a_copy(tmp_path, monkeypatch, gate, peak, behind):
+    gate.set()
+    for name, value in (("free_memory", 4000.0), ("process_peak_bytes", peak), ("held_bytes", 1000.0)):
+        monkeypatch.setattr(checkpoint_writer, name, lambda value=value: value)
+    seen, of = [], Content.of
+    monkeypatch.setattr(Content, "of", lambda *given, copied: (seen.append(copied), of(*given, copied=copied))[1])
+    writer = CheckpointWriter(tmp_path)
+    writer.begin(1, *Trainee().all(), keep=1)
+    writer.settle()
+    assert seen == [behind]
+
+
+def test_a_run_that_continues_in_the_same_process_waits_for_what_an_abandoned_one_still_writes(tmp_path, gate):
+    abandoned, begun, done = RunFolder(tmp_path), threading.Event(), threading.Event()
+    abandoned.save(1, *Trainee().all(), keep=1)
+
+    def resume():
+        begun.set()
+        RunFolder(tmp_path).remove_leftovers()
+        done.set()
+
+    threading.Thread(target=resume, daemon=True).start()
+    assert begun.wait(PATIENCE)
+    assert not done.wait(0.1)
+    gate.set()
+    assert done.wait(PATIENCE)
+    assert [one.name for one in (tmp_path / "checkpoints").iterdir()] == ["step-1"]
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_slices_of_a_failed_run_are_waited_for_as_long_as_they_grow(in_ranks, tmp_path, monkeypatch, grows):
+    original, given_up = slices.save_file, threading.Event()
+
+    def slow_on_the_second(tensors, file, *more):
+        if "-00002-of" in str(file):
+            for num in range(8):
+                file.write_bytes(b"x" * num)
+                assert not given_up.wait(0.06)
+        original(tensors, file, *more)
+
+    def stuck_on_the_second(tensors, file, *more):
+        assert "-00002-of" not in str(file) or given_up.wait(PATIENCE)
+        original(tensors, file, *more)
+
+    monkeypatch.setattr(slices, "save_file", slow_on_the_second if grows else stuck_on_the_second)
+    monkeypatch.setattr(checkpoint_writer, "PATIENCE_SECONDS", 0.4 if grows else 0.1)
+
+    def work(rank):
+        writer = CheckpointWriter(tmp_path)
+        writer.begin(2, *cut(Trainee()).all(), keep=1)
+        if rank == 0:
+            writer.let_go()
+            given_up.set()
+        writer.let_go()
+
+    in_ranks(2, work)
+    assert (tmp_path / "step-2").exists() is grows
+
+
+@pytest.mark.parametrize("error", [SafetensorError("I/O error"), KeyError("a part")])
+def test_the_error_of_a_failed_run_is_not_replaced_by_one_of_its_checkpoint(in_ranks, tmp_path, monkeypatch, error):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(checkpoint_writer, "complete", fails)
+
+    def work(_):
+        writer = CheckpointWriter(tmp_path)
+        writer.begin(2, *cut(Trainee()).all(), keep=1)
+        writer.let_go()
+
+    assert in_ranks(2, work) == [None, None]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_rows_that_a_checkpoint_relies_on_are_on_the_disk_before_it_is_begun(tmp_path, monkeypatch):
+    folder, done = RunFolder(tmp_path), []
+    folder.record([{"step": 1}], ())
+    monkeypatch.setattr(records, "sync_file", lambda file: done.append(file.name))
+    monkeypatch.setattr(folder.writer, "begin", lambda *_, keep: done.append("checkpoint"))
+    folder.save(1, *Trainee().all(), keep=1)
+    assert done == ["metrics.jsonl", "samples.jsonl", "checkpoint"]

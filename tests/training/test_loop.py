@@ -613,6 +613,29 @@ def test_a_checkpoint_that_could_not_be_written_ends_the_run(slow_disk, tmp_path
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.parametrize("heals", [True, False])
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_a_checkpoint_that_failed_does_not_stand_in_for_what_ended_the_run(slow_disk, tmp_path, heals, interrupted):
+    loop = loop_of(epochs=2, save={"checkpoint_every": 2})
+    loop.record = RunFolder(tmp_path)
+    slow_disk.fails = [OSError(28, "No space left on device")]
+
+    class Fails(Callback):
+        def on_step(self, training, row):
+            if training.step == 3:
+                slow_disk.set()
+                training.record.writer._writing.wait()
+                slow_disk.fails *= not heals
+                raise Interrupted(2) if interrupted else UserError("a judge fails")
+
+    loop.callbacks = [Fails()]
+    expected = (Interrupted if heals else OutputError) if interrupted else UserError
+    with pytest.raises(expected, match=None if interrupted else "a judge fails"):
+        loop.run(Stop())
+    assert [one.name for one in (tmp_path / "checkpoints").iterdir()] == ["step-3"] * heals
+    assert interrupted or ("not saved: " in loop.reporter.said[-1]) is not heals
+
+
 def test_what_a_stopped_run_says_is_saved_is_there(tmp_path):
     loop = loop_of(token_budget=4)
     loop.record = RunFolder(tmp_path)

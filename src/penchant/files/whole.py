@@ -21,6 +21,7 @@ __all__ = [
     "append_whole",
     "disk_errors_explained",
     "put_in_place",
+    "remove_scratch",
     "replacing",
     "replacing_folder",
     "sync_file",
@@ -31,6 +32,8 @@ __all__ = [
 
 SCRATCH = ".*.writing"
 """The name pattern of incomplete files; leftovers were never used."""
+ASIDE = ".old.writing"
+"""The ending of a folder set aside while another takes its name; it gets its name back if there is no other."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (
@@ -127,6 +130,9 @@ def append_whole(path: Path, text: str) -> None:
 def replacing_folder(path: Path, *, scratch: Path | None = None, last: str = "") -> Iterator[Path]:
     """A context with a temporary folder that replaces `path` at the end, synced; on failure `path` is unchanged.
 
+    An existing folder is set aside, and removed once the new one has its name; a process killed between the two leaves
+    it to `remove_scratch`, or to the next replacement.
+
     scratch: its path; leftovers of a killed process there are removed. last: endings of files to move last if `path` is
     an existing empty folder, which is filled rather than replaced: it may be a mount point, or the working directory.
     Raises OSError.
@@ -134,6 +140,8 @@ def replacing_folder(path: Path, *, scratch: Path | None = None, last: str = "")
     is_empty = path.is_dir() and not any(path.iterdir())
     if scratch is None:
         scratch = path / ".writing" if is_empty else path.with_name(f".{path.name}.writing")
+    aside = path.with_name(f".{path.name}{ASIDE}")
+    _give_back(aside)
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
@@ -146,13 +154,33 @@ def replacing_folder(path: Path, *, scratch: Path | None = None, last: str = "")
                 os.replace(file, path / file.name)
             scratch.rmdir()
         else:
+            if path.is_symlink() or path.is_file():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
             if path.exists():
-                shutil.rmtree(path)
+                os.replace(path, aside)
             os.replace(scratch, path)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
+        _give_back(aside)
         raise
     sync_folder(path if is_empty else path.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder, and restore what they had set aside. Raises OSError."""
+    for aside in folder.glob(f".*{ASIDE}"):
+        _give_back(aside)
+    for leftover in folder.glob(SCRATCH):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def _give_back(aside: Path) -> None:
+    """Give a folder that was set aside its name back, if no other has it; else remove it."""
+    path = aside.with_name(aside.name[1 : -len(ASIDE)])
+    if aside.is_dir() and not path.exists():
+        os.replace(aside, path)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def sync_file(file: Path) -> None:

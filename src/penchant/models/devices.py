@@ -163,13 +163,13 @@ def held_bytes() -> float:
 
 
 def free_memory() -> float:
-    """Bytes that this process can still allocate without swapping; inf if the system does not report it.
+    """Bytes that this process can still allocate without swapping; 0 if the system does not report it.
 
     The free memory within the limits of its control groups, divided evenly among torchrun's processes on this machine.
     """
     num = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    free = _kilobytes(Path("/proc/meminfo"), "MemAvailable:") or float("inf")
-    return min(free, memory_of_machine() - num * held_bytes()) / num
+    free = _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
+    return max(0.0, min(free, memory_of_machine() - num * held_bytes(), *_free_in_groups())) / num
 
 
 def _kilobytes(file: Path, name: str) -> float:
@@ -182,6 +182,26 @@ def _kilobytes(file: Path, name: str) -> float:
 
 def _limits() -> list[float]:
     """The memory limits of this process's control groups, including parents."""
+    return [limit for _, limit in _limited_groups()]
+
+
+def _free_in_groups() -> list[float]:
+    """What these groups have left of their limits, where they report it; their caches of files count as free."""
+    found = []
+    for folder, limit in _limited_groups():
+        used, cached = ("current", "") if (folder / "memory.current").is_file() else ("usage_in_bytes", "total_")
+        try:
+            taken = float((folder / f"memory.{used}").read_text(encoding="utf-8"))
+            lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+            stat = {name: float(value) for name, value in map(str.split, lines)}
+            found.append(limit - taken + stat.get(f"{cached}inactive_file", 0.0))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def _limited_groups() -> list[tuple[Path, float]]:
+    """The control groups of this process, including parents, that limit memory, and their limits."""
     found = []
     try:
         groups = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -195,7 +215,7 @@ def _limits() -> list[float]:
         own = root / path.lstrip("/")
         for folder in (own, *own.parents):
             try:
-                found.append(float((folder / file).read_text(encoding="utf-8")))
+                found.append((folder, float((folder / file).read_text(encoding="utf-8"))))
             except (OSError, ValueError):  # there is none, or it says max
                 continue
     return found

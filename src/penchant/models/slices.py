@@ -30,6 +30,7 @@ __all__ = [
     "are_whole",
     "fingerprint",
     "names_in_slices",
+    "on_cpu",
     "own_slices",
     "read_slices",
     "write_slices",
@@ -45,7 +46,7 @@ Fingerprint = list[int | str]
 
 @dataclass(frozen=True)
 class Slices:
-    """One rank's shards of a group of tensors, on the CPU. file: their file name. metadata: of the file's header."""
+    """One rank's shards of a group of tensors. file: their file name. metadata: of the file's header."""
 
     file: str
     tensors: Mapping[str, Tensor]
@@ -68,16 +69,24 @@ def write_together(place: Path | None, parts: Mapping[str, Mapping[str, Tensor]]
 def own_slices(parts: Mapping[str, Mapping[str, Tensor]], *, copied: bool = False) -> list[Slices]:
     """This rank's shards of groups of tensors, by file name; replicated tensors belong to the first rank.
 
-    copied: whether the result is a copy that later steps do not change.
+    copied: whether the result is a copy on the CPU that later steps do not change; otherwise nothing is moved.
     """
     return [_own_slices(tensors, stem, copied=copied) for stem, tensors in parts.items()]
 
 
 def write_slices(place: Path, slices: Sequence[Slices]) -> dict[str, Fingerprint]:
-    """Write them into a folder; returns what was written, by file name. Does not communicate. Raises OSError."""
+    """Write them into a folder; returns what was written, by file name. Does not communicate. Raises OSError.
+
+    Of tensors on a GPU, those of one file at a time are moved to the CPU.
+    """
     for one in slices:
-        save_file(dict(one.tensors), place / one.file, one.metadata)
+        save_file(on_cpu(one.tensors), place / one.file, one.metadata)
     return {one.file: fingerprint(place / one.file) for one in slices}
+
+
+def on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as a file stores them, contiguous and on the CPU; only those that are not so are copied."""
+    return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
 
 
 def fingerprint(file: Path) -> Fingerprint:
@@ -91,7 +100,7 @@ def _own_slices(tensors: Mapping[str, Tensor], stem: str, *, copied: bool) -> Sl
     for name, tensor in tensors.items():
         own = own_slice(tensor)
         if len(own) if own is not tensor else ranks.is_first():
-            held[name] = own.detach().to("cpu", copy=copied).contiguous()
+            held[name] = own.detach().to("cpu", copy=True).contiguous() if copied else own.detach()
             begins[name] = {BEGIN: [begin_of(tensor), *[0] * own.dim()][: own.dim()]}
     if ranks.size() == 1:
         return Slices(f"{stem}.safetensors", held, None)

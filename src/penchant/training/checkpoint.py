@@ -21,13 +21,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from penchant.files import SCRATCH, replacing_folder
+from penchant.files import remove_scratch, replacing_folder
+from penchant.models.sharded import are_sharded
 from penchant.models.slices import (
     Fingerprint,
     Slices,
     are_whole,
     fingerprint,
     names_in_slices,
+    on_cpu,
     own_slices,
     read_slices,
     write_slices,
@@ -85,12 +87,16 @@ class Content:
         *,
         copied: bool = False,
     ) -> Content:
-        """The current content. copied: whether it is a copy; otherwise later steps may change it."""
+        """The current content. copied: whether it is a copy on the CPU; otherwise later steps may change it.
+
+        Of a sharded model the task's tensors are always copied, as they are written only once all ranks have met.
+        """
+        copies_task = copied or are_sharded(parameters.values())
         parts = {"weights": parameters, "optimiser": _optimiser_tensors(parameters, optimiser)}
         return cls(
             step,
             own_slices(parts, copied=copied),
-            {name: tensor.detach().to("cpu", copy=copied).contiguous() for name, tensor in task.items()},
+            {name: tensor.detach().to("cpu", copy=True) for name, tensor in task.items()} if copies_task else task,
             json.dumps({"step": step, **state}, indent=2),
         )
 
@@ -119,8 +125,7 @@ def new_checkpoint(folder: Path, step: int, *, keep: int) -> Iterator[Path | Non
     with a dot, which is never read and is removed later. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(SCRATCH):
-        shutil.rmtree(leftover)
+    remove_scratch(folder)
     target = folder / f"step-{step}"
     if target.exists() and not _fault(target):
         yield None
@@ -135,7 +140,7 @@ def new_checkpoint(folder: Path, step: int, *, keep: int) -> Iterator[Path | Non
 
 def complete(scratch: Path, content: Content, slices: Mapping[str, Fingerprint]) -> None:
     """Add the task's tensors, the state and the manifest to the written slices. Raises OSError."""
-    save_file(dict(content.task), scratch / "task.safetensors")
+    save_file(on_cpu(content.task), scratch / "task.safetensors")
     (scratch / "state.json").write_text(content.state, encoding="utf-8")
     manifest = {**slices, **{name: fingerprint(scratch / name) for name in WRITTEN}}
     (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")

@@ -8,29 +8,59 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from penchant import ranks
 from penchant.files.whole import sync_file, write_atomically
-from penchant.models.devices import free_memory
+from penchant.models.devices import free_memory, held_bytes
+from penchant.models.numerics import process_peak_bytes
 from penchant.models.sharded import are_sharded, own_slice
 from penchant.models.slices import Fingerprint, write_slices
 from penchant.training.background import Background
 from penchant.training.checkpoint import Content, complete, new_checkpoint, save_checkpoint, tensors_of
 
-__all__ = ["CheckpointWriter"]
+__all__ = ["CheckpointWriter", "wait_for_writers"]
+
+T = TypeVar("T")
 
 SHARE_OF_FREE = 0.5
 """The share of the free memory that a copy may take; the rest is for training and other programs."""
-PATIENCE_SECONDS = 5.0
-"""How long the first rank of a failed run waits for the shards of the others."""
+PATIENCE_SECONDS = 60.0
+"""How long the first rank of a failed run waits for the shards of the others, from when they last grew."""
+_LIVE: WeakKeyDictionary[Background[Any], Path] = WeakKeyDictionary()
+"""The folder that each piece of writing in this process is for, while it is going on or kept."""
+
+
+def wait_for_writers(folder: Path) -> None:
+    """Wait until no thread of this process writes a checkpoint into the folder.
+
+    After a second Ctrl-C a notebook's process lives on, and so does the thread that writes.
+    """
+    for writing, place in list(_LIVE.items()):
+        if place == folder.resolve():
+            writing.wait()
+
+
+def _writing_behind(folder: Path, work: Callable[[], T]) -> Background[T]:
+    begun = Background(work)
+    _LIVE[begun] = folder.resolve()
+    return begun
+
+
+def _free_at_peak() -> float:
+    """The free memory when the process holds as much as it ever did, as it will again in the next step.
+
+    Between two steps there are no activations, and on a CPU their memory has gone back to the system.
+    """
+    return free_memory() - max(0.0, process_peak_bytes() - held_bytes())
 
 
 class CheckpointWriter:
@@ -64,13 +94,13 @@ class CheckpointWriter:
         if not in_slices and not ranks.is_first():
             return
         held = (*tensors_of(parameters, optimiser), *task.values())
-        has_room = sum(own_slice(tensor).nbytes for tensor in held) <= SHARE_OF_FREE * free_memory()
+        has_room = sum(own_slice(tensor).nbytes for tensor in held) <= SHARE_OF_FREE * _free_at_peak()
         with nullcontext() if in_slices else ranks.by_itself():
             content = Content.of(step, parameters, optimiser, state, task, copied=has_room)
         if in_slices:
             self._writing = _InSlices(self.folder, content, keep)
         else:
-            self._writing = Background(partial(save_checkpoint, self.folder, content, keep=keep))
+            self._writing = _writing_behind(self.folder, partial(save_checkpoint, self.folder, content, keep=keep))
         if not has_room:
             self._writing.wait()
 
@@ -86,8 +116,8 @@ class CheckpointWriter:
     def let_go(self) -> None:
         """Wait for what this rank is writing, without raising its exception: for a run that has failed.
 
-        The other ranks can no longer be asked, so a sharded checkpoint is completed only if their files appear within
-        some seconds.
+        The other ranks can no longer be asked, so a sharded checkpoint is completed only if their files appear; they
+        are waited for as long as they grow.
         """
         writing, self._writing = self._writing, None
         if isinstance(writing, _InSlices):
@@ -110,7 +140,7 @@ class _InSlices:
         self._place = None if told is None else Path(told)
         self._parts = [f"part-{number + 1}-of-{ranks.size()}.json" for number in range(ranks.size())]
         self._own_part = self._parts[ranks.rank()]
-        self._own = Background(self._write)
+        self._own = _writing_behind(folder, self._write)
 
     def is_done(self) -> bool:
         return all(ranks.gather(self._own.is_done()))
@@ -127,12 +157,14 @@ class _InSlices:
         self._own.wait()
         if self._place is None or not ranks.is_first():
             return
-        parts, end = [self._place / name for name in self._parts], time.monotonic() + PATIENCE_SECONDS
-        while not (there := all(part.is_file() for part in parts)) and time.monotonic() < end:
-            time.sleep(0.05)
-        with suppress(_GivenUp, OSError), self._open:
-            if not there:
-                raise _GivenUp
+        parts, most, end = [self._place / name for name in self._parts], -1, 0.0
+        with suppress(Exception), self._open:  # the run has an error of its own
+            while not all(part.is_file() for part in parts):
+                if (size := _size_of(self._place)) > most:
+                    most, end = size, time.monotonic() + PATIENCE_SECONDS
+                if time.monotonic() > end:
+                    raise _GivenUp
+                time.sleep(0.05)
             self._complete([json.loads(part.read_text(encoding="utf-8")) for part in parts])
 
     def _complete(self, written: Sequence[Mapping[str, Fingerprint]]) -> None:
@@ -149,6 +181,15 @@ class _InSlices:
             sync_file(self._place / name)
         write_atomically(self._place / self._own_part, json.dumps(written))
         return written
+
+
+def _size_of(folder: Path) -> int:
+    """The bytes of the files in a folder, which others rename meanwhile."""
+    size = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            size += file.stat().st_size
+    return size
 
 
 class _GivenUp(Exception):

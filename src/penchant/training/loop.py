@@ -14,7 +14,7 @@ from typing import Any, Generic
 import torch
 
 from penchant import ranks
-from penchant.errors import OutputError, UserError
+from penchant.errors import UserError
 from penchant.models.language_model import LanguageModel
 from penchant.models.sharded import are_sharded, whole_of_all
 from penchant.progress import Reporter
@@ -26,7 +26,7 @@ from penchant.training.dataset import Dataset, groups_of
 from penchant.training.finite import require_gradient, say_not_finite
 from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import Interrupted, StopRequest
-from penchant.training.loop_state import state_of, take_up
+from penchant.training.loop_state import save, save_after, save_early, take_up
 from penchant.training.on_policy import OnPolicyKL
 from penchant.training.optimiser import adamw
 from penchant.training.out_of_memory import Lack, TokenBudget, naming
@@ -170,7 +170,7 @@ class Loop(Generic[Item]):
                     elapsed = ranks.gather(time.monotonic() - last_save)[0]  # clocks differ between ranks
                     if self.step < self.num_steps and self.config.save.is_due(self.step, elapsed):
                         with stop.finishing():
-                            self._save()
+                            save(self)
                         last_save = time.monotonic()
                     if self.step >= self.num_steps:  # requested by a callback
                         break
@@ -178,16 +178,12 @@ class Loop(Generic[Item]):
                 self.record.settle()
             self._call(lambda callback: callback.on_end(self))
         except UserError as error:  # such as a failing judge: results so far are kept
-            if self.model.sharded is not None:
-                self.reporter.say(f"stopped after step {self.step}; not saved, as all processes save together")
-            elif self.step and not isinstance(error, OutputError):
-                self._save(wait=True)
-                self.reporter.say(f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}")
+            save_after(self, error)
             raise
         except Interrupted as interrupt:
             if interrupt.at_once:
                 raise
-            self._save(wait=True)
+            save_early(self)
             message = f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}"
             raise Interrupted(interrupt.exit_code - 128, message) from None
 
@@ -272,12 +268,6 @@ class Loop(Generic[Item]):
     def _evaluation_is_due(self) -> bool:
         every = self.config.save.eval_every or self.steps_per_epoch
         return self.step % every == 0 or self.step == self.num_steps
-
-    def _save(self, *, wait: bool = False) -> None:
-        keep = self.config.save.keep_checkpoints
-        self.record.save(self.step, self.parameters, self.optimiser, state_of(self), self.task.state(), keep=keep)
-        if wait:
-            self.record.settle()
 
     def _evaluated(self) -> dict[str, float]:
         """The metrics of the held-out items."""

@@ -10,11 +10,11 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
 
-from penchant.files.whole import write_atomically
+from penchant.files.whole import sync_file, sync_folder, write_atomically
 from penchant.strict_json import LACKING, LARGEST, Count, Fields, Number, Text, object_in
 from penchant.wording import SPELT_OUT, reason_of
 
-__all__ = ["append_rows", "keep_rows", "plain", "read_rows_written", "row_in"]
+__all__ = ["append_rows", "keep_rows", "plain", "read_rows_written", "row_in", "sync_rows"]
 
 Say = Callable[[str], None]
 NAMED = 5
@@ -51,6 +51,14 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add JSON lines to a file."""
     with path.open("a", encoding="utf-8", errors=SPELT_OUT) as file:
         file.write("".join(json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+
+
+def sync_rows(*files: Path) -> None:
+    """Sync rows to disk: a run that resumes from a checkpoint does not compute these again. Raises OSError."""
+    for file in files:
+        if file.is_file():
+            sync_file(file)
+            sync_folder(file.parent)
 
 
 def read_rows_written(path: Path, say: Say = lambda _: None) -> list[dict[str, Any]]:

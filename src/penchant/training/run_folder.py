@@ -21,7 +21,7 @@ from penchant.errors import OutputError, UserError
 from penchant.files import replacing_folder
 from penchant.files.lock import LOCK
 from penchant.files.place import require_place
-from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomically
+from penchant.files.whole import disk_errors_explained, remove_scratch, write_atomically
 from penchant.models import saving
 from penchant.models.digests import digests_of_model, file_sha256
 from penchant.models.language_model import LanguageModel
@@ -29,9 +29,9 @@ from penchant.models.ledger import read_ledger
 from penchant.models.sharding import whole_on_first
 from penchant.models.slices import read_slices, write_together
 from penchant.training.checkpoint import Checkpoint, newest_checkpoint
-from penchant.training.checkpoint_writer import CheckpointWriter
+from penchant.training.checkpoint_writer import CheckpointWriter, wait_for_writers
 from penchant.training.config import RunConfig
-from penchant.training.records import append_rows, keep_rows, read_rows_written
+from penchant.training.records import append_rows, keep_rows, read_rows_written, sync_rows
 from penchant.training.run_record import RunRecord, facts_of_begin
 from penchant.training.run_settings import require_same_settings, write_settings
 from penchant.wording import bytes_in_words
@@ -146,9 +146,14 @@ class RunFolder(RunRecord):
         return rate
 
     def remove_leftovers(self) -> None:
-        """Remove partial files of a killed process; they are never used."""
+        """Remove partial files of a killed process; they are never used.
+
+        Waits for a checkpoint that this process still writes here since a second Ctrl-C.
+        """
+        wait_for_writers(self.checkpoints)
         for where in (self.path, self.model, self.checkpoints):
-            for leftover in (*where.glob(SCRATCH), *where.glob(".writing*"), *where.glob(".report.html.*.tmp")):
+            remove_scratch(where)
+            for leftover in (*where.glob(".writing*"), *where.glob(".report.html.*.tmp")):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
     def note(self, **facts: Any) -> None:
@@ -190,6 +195,8 @@ class RunFolder(RunRecord):
         keep: int,
     ) -> None:
         with disk_errors_explained(self.path):
+            if ranks.is_first():
+                sync_rows(self.metrics, self.samples)
             self.writer.begin(step, parameters, optimiser, state, task, keep=keep)
 
     def settle(self, *, wait: bool = True) -> None:
@@ -263,7 +270,6 @@ def found_from(run: Path, ledger: Mapping[str, Any], name: str) -> str:
 
     That directory is derived from the run's own place and its output setting, also if everything was moved. A name that
     is no path, and a path that is not found, are returned unchanged.
-    and a path that is not found there, stay as they are.
     """
     output = Path(ledger["config"].get("output") or "")
     place, path = run.resolve(), Path(name).expanduser()
