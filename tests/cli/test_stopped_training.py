@@ -18,7 +18,7 @@ PLACES = {
     "loading": "penchant.training.policies.load_model",
     "reading the data": "penchant.training.dataset.stored_pairs",
     "scoring the reference": "penchant.training.reference._scores",
-    "evaluating": "penchant.training.loop.evaluate_task",
+    "evaluating": "penchant.training.held_out.evaluate_task",
     "writing the model": "penchant.models.saving.save_model",
     "writing the report": "penchant.training.run_report.write_report",
 }

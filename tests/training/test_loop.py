@@ -333,7 +333,7 @@ def test_the_kl_of_a_budget_does_not_take_the_interval_of_the_tasks_own(monkeypa
     loop = loop_of(alarms={"kl_over_budget": 1.0}, held_out=points(3), save={"num_samples": 2, "sample_tokens": 5})
     loop.fixed_prompts, loop.kl = Answers(), SimpleNamespace(measure=lambda model: 0.25)
     of_task = {"eval_loss": 1.0, "eval_kl": 2.0, "eval_kl_low": 1.0, "eval_kl_high": 3.0}
-    monkeypatch.setattr("penchant.training.loop.evaluate_task", lambda *_: of_task)
+    monkeypatch.setattr("penchant.training.held_out.evaluate_task", lambda *_: of_task)
     loop.run(Stop())
     assert evaluations_of(loop)[-1].items() >= {"eval_loss": 1.0, "eval_kl": 0.25}.items()
     assert not evaluations_of(loop)[-1].keys() & {"eval_kl_low", "eval_kl_high"}

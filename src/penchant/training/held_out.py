@@ -17,13 +17,31 @@ from penchant.ranking.winrate import paired_means, win_rate_of
 from penchant.statistics import accuracy_by_length, calibration_error
 from penchant.tokens.order import in_token_order, order_key
 from penchant.tokens.packing import pack_ordered
+from penchant.training.on_policy import OnPolicyKL
 from penchant.training.task import Tally, Task
 
-__all__ = ["evaluate_task"]
+__all__ = ["evaluate_held_out", "evaluate_task"]
 
 ACCURACY, MARGIN = "rewards/accuracies", "rewards/margins"
 MEANS = (MARGIN, "reward", "kl")
 """The other means over items that are shown with an interval."""
+
+
+def evaluate_held_out(
+    model: LanguageModel, task: Task[Any], held_out: Sequence[Any], token_budget: int, kl: OnPolicyKL | None
+) -> dict[str, float]:
+    """`evaluate_task` on what the task makes of the held-out items, and the KL if it has a budget; {} without items."""
+    if not held_out:
+        return {}
+    items = task.measured(model, held_out)
+    found = {f"eval_{name}": value for name, value in task.seen().items()}
+    if not len(items):
+        return found
+    found |= evaluate_task(model, task, items, token_budget)
+    if kl is not None:  # measured on answers of its own, so another KL's interval is not this one's
+        found = {name: value for name, value in found.items() if not name.startswith("eval_kl_")}
+        found["eval_kl"] = kl.measure(model)
+    return found
 
 
 def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], token_budget: int) -> dict[str, float]:

@@ -24,7 +24,7 @@ from penchant.training.checkpoint import Checkpoint, restore
 from penchant.training.config import RunConfig
 from penchant.training.dataset import Dataset, groups_of
 from penchant.training.finite import require_gradient, say_not_finite
-from penchant.training.held_out import evaluate_task
+from penchant.training.held_out import evaluate_held_out
 from penchant.training.interrupt import Interrupted, StopRequest
 from penchant.training.loop_state import save, save_after, save_early, take_up
 from penchant.training.on_policy import OnPolicyKL
@@ -195,7 +195,8 @@ class Loop(Generic[Item]):
     def _evaluate_if_owed(self, stop: StopRequest) -> None:
         """Evaluate after a step if due; if a signal comes in between, the resumed run does it first."""
         if self.owes_evaluation:
-            row: dict[str, Any] = {"step": self.step, "epoch": self._epochs(), **self._evaluated()}
+            row: dict[str, Any] = {"step": self.step, "epoch": self._epochs()}
+            row |= evaluate_held_out(self.model, self.task, self.data.held_out, self.token_budget.now, self.kl)
             self._call(lambda callback: row.update(own_metrics(callback, self, row)))
             row = ranks.gather(row)[0]
             samples = self.fixed_prompts.answer(self.model, self.step)
@@ -268,20 +269,6 @@ class Loop(Generic[Item]):
     def _evaluation_is_due(self) -> bool:
         every = self.config.save.eval_every or self.steps_per_epoch
         return self.step % every == 0 or self.step == self.num_steps
-
-    def _evaluated(self) -> dict[str, float]:
-        """The metrics of the held-out items."""
-        if not self.data.held_out:
-            return {}
-        items = self.task.measured(self.model, self.data.held_out)
-        found = {f"eval_{name}": value for name, value in self.task.seen().items()}
-        if not len(items):
-            return found
-        found |= evaluate_task(self.model, self.task, items, self.token_budget.now)
-        if self.kl is not None:  # measured on answers of its own, so no other interval is this one's
-            found = {name: value for name, value in found.items() if not name.startswith("eval_kl_")}
-            found["eval_kl"] = self.kl.measure(self.model)
-        return found
 
     def _epochs(self) -> float:
         return round(self.step / self.steps_per_epoch, 4)
