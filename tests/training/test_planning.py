@@ -314,12 +314,25 @@ def test_processes_of_a_machine_each_hold_a_model_or_a_slice(
 
 def test_slices_that_the_machine_itself_cannot_keep_are_refused(in_ranks, dpo, on_gpu, without_loading, monkeypatch):
     on_gpu(100e6)
-    monkeypatch.setattr(room, "memory_of_machine", lambda: 4.1e6)
+    monkeypatch.setattr(room, "memory_without_swap", lambda: 4.1e6)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     how = {"model": {"device": "auto", "dtype": "auto"}, "parallel": {"mode": "sharded", "offload": True}}
     for ended in in_ranks(2, lambda _: dpo(**how)):
         assert isinstance(ended, ConfigError), ended
         assert "the slices of 2 processes need 4.2 MB, but this machine has 4.1 MB of memory" in str(ended)
+
+
+@pytest.mark.parametrize(("memory", "proposed"), [(1e12, True), (4.1e6, False)])
+def test_slices_are_proposed_for_the_machine_itself_only_where_it_can_keep_them(
+    plan, on_gpu, monkeypatch, memory, proposed
+):
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    monkeypatch.setattr(planning, "memory_without_swap", lambda: memory)
+    how, kept = {"optimiser.token_budget": 1, "save.num_samples": 0}, {"parallel.offload": True}
+    on_gpu(1e9)
+    peak = plan(processes=2, settings={**how, **kept, "parallel.mode": "sharded"}).peak
+    on_gpu(peak + 1)
+    assert any("parallel.offload" in line for line in plan(processes=2, settings=how).proposals) is proposed
 
 
 def no_plan(*_, **__):

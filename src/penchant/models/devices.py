@@ -34,6 +34,7 @@ __all__ = [
     "free_memory",
     "held_bytes",
     "memory_of_machine",
+    "memory_without_swap",
     "this_machine",
 ]
 
@@ -150,11 +151,20 @@ def _kept_rates(file: Path) -> dict[str, float]:
 
 def memory_of_machine() -> float:
     """Bytes of memory and swap that this process may have, within the limits of its control groups; inf if unknown."""
+    return _memory(swap=True)
+
+
+def memory_without_swap() -> float:
+    """The same without swap, which cannot take what is pinned."""
+    return _memory(swap=False)
+
+
+def _memory(*, swap: bool) -> float:
     try:
         total = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):
         return float("inf")
-    return min([total + _kilobytes(Path("/proc/meminfo"), "SwapTotal:"), *_limits()])
+    return min([total + swap * _kilobytes(Path("/proc/meminfo"), "SwapTotal:"), *_limits()])
 
 
 def held_bytes() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from penchant.models.blueprint import Blueprint
@@ -11,7 +12,7 @@ from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.live import reads_kl
 from penchant.training.size_of_run import Counts
 
-__all__ = ["footprint", "offloaded", "state_of"]
+__all__ = ["footprint", "offloaded", "on_this_machine", "state_of"]
 
 CONTEXT_BYTES = 0.6e9
 """The assumed memory of a GPU's context and libraries."""
@@ -49,6 +50,11 @@ def offloaded(config: RunConfig, blueprint: Blueprint, device: Device, mode: str
     on_device = config.model_copy(update={"parallel": config.parallel.model_copy(update={"offload": False})})
     whole = state_of(on_device, blueprint, device, "replicated", processes)
     return sum(_slices(whole, blueprint, processes).values())
+
+
+def on_this_machine(processes: int) -> int:
+    """The number of processes on this machine; several machines do not share memory."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", processes))
 
 
 def footprint(

@@ -18,7 +18,7 @@ from penchant.errors import UserError
 from penchant.feedback.snapshots import resolve_projects
 from penchant.models.blueprint import Blueprint, read_config
 from penchant.models.config_types import AdapterTypes, require_types
-from penchant.models.devices import Device, device_called
+from penchant.models.devices import DEVICES, Device, device_called, memory_without_swap
 from penchant.models.encoder import load_text_side
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, read_chat_template, resolve
@@ -31,7 +31,7 @@ from penchant.progress import Reporter
 from penchant.tokens import Forest, TokenSequence
 from penchant.training.config import DPOConfig, ModelConfig, RewardConfig, RunConfig, SFTConfig
 from penchant.training.cost_of_run import Plan
-from penchant.training.footprint import footprint, offloaded, state_of
+from penchant.training.footprint import footprint, offloaded, on_this_machine, state_of
 from penchant.training.given import Given
 from penchant.training.levers import proposals
 from penchant.training.live import reads_kl
@@ -192,9 +192,15 @@ class _Planner:
         try:
             _, state = self._state(config, self._blueprint(config.model))
             is_too_much = sum(state.values()) * self.beside > self.device.memory
-            return None if is_too_much else self._memory(config)
+            plan = None if is_too_much else self._memory(config)
+            return None if plan is not None and self._lacks_memory_aside(plan) else plan
         except UserError:  # such as an adapter without target modules in this architecture
             return None
+
+    def _lacks_memory_aside(self, plan: Plan) -> bool:
+        """Whether this machine's memory cannot hold what its own device leaves to it; of others it is not known."""
+        is_named = self.device in DEVICES.values()
+        return not is_named and plan.offloaded * on_this_machine(self.processes) > memory_without_swap()
 
     def _state(self, config: RunConfig, blueprint: Blueprint) -> tuple[str, dict[str, float]]:
         total, trained = blueprint.parameters()

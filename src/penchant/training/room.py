@@ -7,7 +7,6 @@ machine's including swap. Whether the rest fits is the plan's estimate, which ma
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -16,7 +15,7 @@ from penchant import ranks
 from penchant.data.given import Source
 from penchant.errors import ConfigError, UserError
 from penchant.models.config_check import read_shapes
-from penchant.models.devices import Device, device_of_run, memory_of_machine
+from penchant.models.devices import Device, device_of_run, memory_without_swap
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, resolve
 from penchant.models.numerics import choose_numerics
@@ -24,7 +23,7 @@ from penchant.models.reward_model import RewardModel
 from penchant.progress import Reporter, Silent
 from penchant.training.config import RewardConfig, RunConfig
 from penchant.training.cost_of_run import Plan
-from penchant.training.footprint import offloaded, state_of
+from penchant.training.footprint import offloaded, on_this_machine, state_of
 from penchant.training.objective import Recipe
 from penchant.training.planning import SCHEMAS, blueprint_of, plan_of_loaded, plan_of_recipe
 from penchant.training.shareable import settled_mode
@@ -125,7 +124,7 @@ def _foreseen(
         aside = offloaded(config, blueprint, device, mode, processes)
     except UserError:
         return None
-    _require_memory_aside(aside, _on_this_machine(processes))
+    _require_memory_aside(aside, on_this_machine(processes))
     needed = sum(size for part, size in held.items() if part != "libraries")
     if needed < little:
         return None
@@ -146,21 +145,16 @@ def _foreseen(
 
 def _require_memory_aside(num_bytes: float, processes: int) -> None:
     """Raise ConfigError if this machine's memory cannot hold the offloaded shards of its processes."""
-    if num_bytes * processes > memory_of_machine():
+    if num_bytes * processes > memory_without_swap():
         raise ConfigError(
             f"parallel.offload: the slices of {processes} processes need {bytes_in_words(num_bytes * processes)}, but "
-            f"this machine has {bytes_in_words(memory_of_machine())} of memory; try `lora=True`, or more machines"
+            f"this machine has {bytes_in_words(memory_without_swap())} of memory; try `lora=True`, or more machines"
         )
 
 
 def _beside(device: Device, processes: int) -> int:
     """The number of processes that share the device's memory."""
-    return _on_this_machine(processes) if device.waits else 1
-
-
-def _on_this_machine(processes: int) -> int:
-    """The number of processes on this machine; several machines do not share memory."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    return on_this_machine(processes) if device.waits else 1
 
 
 def _is_planned(config: RunConfig) -> bool:
