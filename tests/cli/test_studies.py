@@ -32,7 +32,7 @@ def test_a_study_that_is_stopped_is_gone_on_with_by_the_same_command(penchant, t
     def stopped(*asked, **how):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("penchant.studies.frontier", stopped)
+    monkeypatch.setattr("penchant.frontier", stopped)
     result = penchant("frontier", tmp_path / "study.yaml", "--output", tmp_path / "out")
     assert result.code == 130
     assert "run the same command again to continue" in result.err
