@@ -74,7 +74,10 @@ def start_from_tokens(path: Path) -> None:
 
     def found(*_: Any, **__: Any) -> ReadPairs:
         store = PairStore.open(path)
-        return ReadPairs(store, Loaded((), {"keep": len(store)}, (), "made", ""), (), 0)
+        loaded: Loaded[Any] = Loaded((), {"keep": len(store)}, (), "made", "")
+        return ReadPairs(
+            store, loaded, problems=(), in_part=frozenset(), num_truncated=0, places=store.columns["places"]
+        )
 
     dataset.stored_pairs = found
     row = {"prompt": "?", "chosen": "yes", "rejected": "no"}

@@ -3,7 +3,6 @@
 import gzip
 import json
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,6 @@ from penchant.data.pairing import Pairing, pairs_of_list
 from penchant.data.records import Message
 from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError, DataError
-
-OASST = Path(__file__).resolve().parents[3] / "shared" / "data" / "oasst"
-TREES, SEEDS = OASST / "en_100_tree.jsonl.gz", OASST / "realistic_seed_data.json.gz"
 
 
 def answer_list(*scores, texts="ABCDEFGH", prompt="Q"):
@@ -281,8 +277,19 @@ def test_what_learns_from_single_responses_takes_the_best_and_the_worst_of_a_lis
 # message trees
 
 
-def trees():
-    with gzip.open(TREES, "rt", encoding="utf-8") as stream:
+@pytest.fixture(scope="module")
+def oasst(shared):
+    return shared / "data" / "oasst"
+
+
+@pytest.fixture(scope="module")
+def file_of_trees(oasst):
+    return oasst / "en_100_tree.jsonl.gz"
+
+
+@pytest.fixture(scope="module")
+def trees(file_of_trees):
+    with gzip.open(file_of_trees, "rt", encoding="utf-8") as stream:
         return [json.loads(line) for line in stream]
 
 
@@ -290,10 +297,10 @@ def messages_of(node):
     return [node, *(one for reply in node["replies"] for one in messages_of(reply))]
 
 
-def ranked_lists():
+def ranked_lists(trees):
     """By an own walk through the file: the ranks of every message's replies, where two or more have one."""
     lists = []
-    for tree in trees():
+    for tree in trees:
         for node in messages_of(tree["prompt"]):
             ranks = [reply["rank"] for reply in node["replies"] if reply.get("rank") is not None]
             if len(ranks) > 1:
@@ -301,18 +308,18 @@ def ranked_lists():
     return lists
 
 
-def test_the_trees_give_the_pairs_that_a_walk_of_its_own_counts():
-    lists = ranked_lists()
+def test_the_trees_give_the_pairs_that_a_walk_of_its_own_counts(file_of_trees, trees):
+    lists = ranked_lists(trees)
     assert (len(lists), all(len(set(ranks)) == len(ranks) for ranks in lists)) == (212, True)
-    loaded = load_pairs(TREES)
+    loaded = load_pairs(file_of_trees)
     assert len(loaded.records) == sum(len(ranks) * (len(ranks) - 1) // 2 for ranks in lists) == 754
     assert loaded.verdict_counts == {"keep": 100}
     assert loaded.unread == ()
-    far = load_pairs(TREES, min_gap=2)
+    far = load_pairs(file_of_trees, min_gap=2)
     assert len(far.records) == sum(b - a >= 2 for ranks in lists for a, b in combinations(ranks, 2))
     for rule in ("best_worst", "best_random"):
-        assert len(load_pairs(TREES, pairing=rule).records) == len(lists)
-    assert len(load_pairs(TREES, pairing="adjacent").records) == sum(len(ranks) - 1 for ranks in lists)
+        assert len(load_pairs(file_of_trees, pairing=rule).records) == len(lists)
+    assert len(load_pairs(file_of_trees, pairing="adjacent").records) == sum(len(ranks) - 1 for ranks in lists)
 
 
 @pytest.mark.parametrize("spell", [json.dumps, repr], ids=["json", "repr"])
@@ -348,16 +355,16 @@ def test_responses_of_helpsteer_under_another_system_or_other_tools_are_another_
     assert (pair.chosen, pair.rejected) == ("T", "S")
 
 
-def test_the_pairs_of_trees_prefer_the_lower_rank_after_the_whole_thread():
+def test_the_pairs_of_trees_prefer_the_lower_rank_after_the_whole_thread(file_of_trees, trees):
     rank_of = {}
-    for tree in trees():
+    for tree in trees:
         waiting = [(tree["prompt"], ())]
         while waiting:
             node, before = waiting.pop()
             thread = (*before, node["text"])
             rank_of[thread] = node.get("rank")
             waiting += [(reply, thread) for reply in node["replies"]]
-    for pair in load_pairs(TREES).records:
+    for pair in load_pairs(file_of_trees).records:
         before = tuple(message.content for message in pair.prompt)
         assert rank_of[(*before, pair.chosen)] < rank_of[(*before, pair.rejected)]
         assert [message.role for message in pair.prompt] == ["user", "assistant"] * (len(before) // 2) + ["user"]
@@ -367,10 +374,10 @@ def flat(tree):
     return [{name: value for name, value in node.items() if name != "replies"} for node in messages_of(tree["prompt"])]
 
 
-def test_a_flat_file_in_any_order_gives_the_pairs_of_its_trees_with_the_line_of_the_message_answered(tmp_path):
-    rows = [row | {"parent_id": row.get("parent_id")} for tree in trees()[:20] for row in flat(tree)]
+def test_a_flat_file_in_any_order_gives_the_pairs_of_its_trees_with_the_line_of_the_message_answered(tmp_path, trees):
+    rows = [row | {"parent_id": row.get("parent_id")} for tree in trees[:20] for row in flat(tree)]
     rows = rows[::-1]
-    nested = write(tmp_path / "trees.jsonl", trees()[:20])
+    nested = write(tmp_path / "trees.jsonl", trees[:20])
     loaded = load_pairs(write(tmp_path / "flat.jsonl", rows))
     keys = [{(prompt_key(p.prompt), p.chosen, p.rejected) for p in one.records} for one in (loaded, load_pairs(nested))]
     assert keys[0] == keys[1]
@@ -382,8 +389,8 @@ def test_a_flat_file_in_any_order_gives_the_pairs_of_its_trees_with_the_line_of_
         assert pair.origin.file == str(tmp_path / "flat.jsonl")
 
 
-def test_a_message_without_its_thread_and_an_id_that_comes_again_are_bad_rows(tmp_path):
-    rows = flat(trees()[0])
+def test_a_message_without_its_thread_and_an_id_that_comes_again_are_bad_rows(tmp_path, trees):
+    rows = flat(trees[0])
     rows = [row | {"parent_id": row.get("parent_id")} for row in rows]
     stray = rows[1] | {"message_id": "stray", "parent_id": "nobody"}
     loaded = load_pairs(write(tmp_path / "flat.jsonl", [*rows, stray, rows[0]]), on_bad_row="drop")
@@ -429,15 +436,16 @@ def best_answers(node):
     return (node["role"] == "assistant") + sum(map(best_answers, followed))
 
 
-def test_every_best_answer_of_the_trees_is_imitated_exactly_once():
-    loaded = load_demonstrations(TREES)
+def test_every_best_answer_of_the_trees_is_imitated_exactly_once(file_of_trees, trees):
+    loaded = load_demonstrations(file_of_trees)
     learnt = sum(m.role == "assistant" and m.weight == 1 for one in loaded.records for m in one.messages)
-    assert learnt == sum(best_answers(tree["prompt"]) for tree in trees())
+    assert learnt == sum(best_answers(tree["prompt"]) for tree in trees)
     assert loaded.unread == ()
 
 
-def test_messages_without_ranks_are_for_imitation_and_hold_no_pairs():
-    rows = json.loads(gzip.decompress(SEEDS.read_bytes()))
+def test_messages_without_ranks_are_for_imitation_and_hold_no_pairs(oasst):
+    seeds = oasst / "realistic_seed_data.json.gz"
+    rows = json.loads(gzip.decompress(seeds.read_bytes()))
     by_id = {row["user_message_id"]: row for row in rows}
     odd = {
         row["user_message_id"]
@@ -450,10 +458,10 @@ def test_messages_without_ranks_are_for_imitation_and_hold_no_pairs():
 
     spoilt = {root(by_id[one]) for one in odd}
     num_bad = sum(root(row) in spoilt for row in rows)
-    loaded = load_demonstrations(SEEDS, on_bad_row="drop")
+    loaded = load_demonstrations(seeds, on_bad_row="drop")
     assert loaded.verdict_counts == {"keep": len(rows) - num_bad, "bad_type": num_bad}
     with pytest.raises(DataError, match="no answer in the tree is ranked; imitate its threads with `penchant sft`"):
-        load_pairs(SEEDS, on_bad_row="drop")
+        load_pairs(seeds, on_bad_row="drop")
 
 
 # rows of several responses
