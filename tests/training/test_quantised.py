@@ -78,9 +78,11 @@ def in_4_bits_by_transformers(folder):
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.float32,
     )
-    return AutoModelForCausalLM.from_pretrained(
-        folder, quantization_config=how, dtype=torch.float32, device_map="cpu"
-    ).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, quantization_config=how, dtype=torch.float32, device_map="cpu")
+    for layer in model.modules():  # with AVX-512 bfloat16 it would compute in that, and take no layer of this size
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
+    return model.eval()
 
 
 def bytes_of_state(optimiser):

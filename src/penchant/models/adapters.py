@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from penchant.errors import ConfigError
-from penchant.models.building import BUILDING, seeded
+from penchant.models.building import BUILDING, seeded, without_fetched_code
 from penchant.models.language_model import LanguageModel
 from penchant.wording import reason_of
 
@@ -28,6 +29,8 @@ def quiet_peft() -> Iterator[None]:
 
 def is_adapted(module: nn.Module) -> bool:
     """Whether an adapter, of any of peft's kinds, wraps this very module."""
+    if "peft" not in sys.modules:  # nobody has made one; importing it takes seconds
+        return False
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
 
@@ -45,7 +48,8 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
             "the model already is a LoRA adapter, which is trained further without a new one; leave out `lora=True`, "
             "or fold it into its model with `penchant export` and train a new one on that"
         )
-    from peft import LoraConfig, get_peft_model
+    with without_fetched_code():
+        from peft import LoraConfig, get_peft_model
 
     head = next((name for name, module in model.network.named_modules() if module is model.head), "lm_head")
     if any(head == target or head.endswith(f".{target}") for target in targets):

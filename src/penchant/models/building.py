@@ -1,12 +1,14 @@
 """Protect process-wide state that libraries change while building a network: one thread at a time, then restore."""
 
+import logging
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-__all__ = ["BUILDING", "NOBODYS", "seeded", "without_bars"]
+__all__ = ["BUILDING", "NOBODYS", "seeded", "without_bars", "without_fetched_code"]
 
 BUILDING = threading.RLock()
 """Held while transformers or peft builds a network or an adapter, because they patch their own classes, functions of
@@ -41,3 +43,24 @@ def without_bars() -> Iterator[None]:
             yield
         finally:
             logging._tqdm_active, gguf.tqdm = active, drawn
+
+
+@contextmanager
+def without_fetched_code() -> Iterator[None]:
+    """A context in which to import bitsandbytes, or peft, which imports it where it is installed.
+
+    On some CPUs, bitsandbytes would let the package `kernels` download compiled code from the Hub and run it, and warn
+    where that package is absent. Here the package counts as absent, and nothing is said.
+    """
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    with BUILDING:
+        found, silent = sys.modules.get("kernels"), logger.disabled  # transformers may have imported it
+        sys.modules["kernels"] = None  # type: ignore[assignment]  # which makes importing it an ImportError
+        logger.disabled = True
+        try:
+            yield
+        finally:
+            logger.disabled = silent
+            del sys.modules["kernels"]
+            if found is not None:
+                sys.modules["kernels"] = found

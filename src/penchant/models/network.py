@@ -12,7 +12,7 @@ import torch
 
 from penchant.errors import ModelError
 from penchant.models.adapters import quiet_peft
-from penchant.models.building import NOBODYS, seeded, without_bars
+from penchant.models.building import NOBODYS, seeded, without_bars, without_fetched_code
 from penchant.models.config_check import layers_beyond, read_shapes, require_adapter_fits, require_config_fits
 from penchant.models.digests import GENERATION_CONFIG
 from penchant.wording import reason_of
@@ -165,7 +165,8 @@ def read_adapter(path: Path, network: Any) -> Any:
 
     A generation config in the folder replaces the network's.
     """
-    from peft import PeftModel, get_peft_model_state_dict
+    with without_fetched_code():
+        from peft import PeftModel, get_peft_model_state_dict
 
     if not (path / "adapter_model.safetensors").is_file():
         raise ModelError(f"{path}: holds no adapter_model.safetensors (pickled adapters are never read); save it again")

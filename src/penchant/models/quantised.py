@@ -8,7 +8,6 @@ gradients, so that reference and initial policy would differ; and peft merges in
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from penchant.errors import ConfigError, ModelError
 from penchant.extras import needing
-from penchant.models.building import BUILDING
+from penchant.models.building import without_fetched_code
 from penchant.models.digests import QUANTISATION
 
 __all__ = [
@@ -45,19 +44,9 @@ NF4 = {
 
 
 def bitsandbytes(setting: str) -> Any:
-    """Import the package, required by `setting`. Raises ConfigError if it is not installed.
-
-    With the package `kernels`, on some CPUs it would download compiled code from the Hub on import.
-    """
-    with BUILDING, needing("quantised", setting):
-        hidden = "kernels" not in sys.modules
-        if hidden:
-            sys.modules["kernels"] = None  # type: ignore[assignment]  # which makes importing it an ImportError
-        try:
-            import bitsandbytes
-        finally:
-            if hidden:
-                del sys.modules["kernels"]
+    """Import the package, required by `setting`. Raises ConfigError if it is not installed."""
+    with without_fetched_code(), needing("quantised", setting):
+        import bitsandbytes
     return bitsandbytes
 
 
