@@ -79,6 +79,7 @@ def test_how_to_load_is_refused_of_a_model_that_is_loaded(model, rows, option):
             call()
 
 
+@pytest.mark.slow(threads=1)
 def test_several_models_are_held_to_the_first_and_written(model, train, tmp_path):
     trained, output = train(settings={"save.num_samples": 0}), tmp_path / "models.json"
     how = {"judge": length, "max_new_tokens": 4, **QUIET}

@@ -108,6 +108,7 @@ def test_the_kl_is_that_of_penchant_eval_on_the_same_prompts(penchant, wheel):
         assert figures[name] == pytest.approx(comparison[name])
 
 
+@pytest.mark.slow(threads=1)
 def test_the_list_shows_rounds_and_lineage(penchant, wheel):
     result = penchant("round", wheel, "--list")
     assert result.code == 0, result.err

@@ -63,6 +63,7 @@ def test_a_file_of_samples_is_the_same_bytes_from_any_number_of_ranks(in_ranks, 
     assert in_ranks(3, work) == [(5, alone, rows)] * 3
 
 
+@pytest.mark.slow(threads=1)
 def test_an_interrupted_file_goes_on_in_another_number_of_ranks(in_ranks, load, tmp_path):
     model = load()
     output = tmp_path / "samples.jsonl"

@@ -111,6 +111,7 @@ def test_arena_has_the_fields_and_the_winners_of_chatbot_arena(voted, tmp_path):
         assert row["model_a"] == {"a": "big", "b": "small"}[shown[row["question_id"], row["judge"]]]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("to", ["pairs", "arena", "raw"])
 def test_what_was_exported_and_imported_into_a_fresh_project_trains_the_same(voted, make_store, tmp_path, to):
     path = tmp_path / "votes.jsonl"

@@ -76,6 +76,7 @@ def test_a_round_samples_votes_trains_and_measures_on_prompts_it_did_not_train_o
     assert "Win rate" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(threads=1)
 def test_the_win_rate_is_the_newer_models_by_the_judge(wheel):
     figures, wins = record(wheel / "round-1")["figures"], 0
     for row in rows(wheel / "round-1" / "verdicts.jsonl"):

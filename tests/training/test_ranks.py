@@ -200,6 +200,7 @@ def test_the_gradient_of_several_ranks_is_that_of_one_process(in_ranks, model, p
             assert [origin for origin, _ in margins] == [origin for origin, _ in expected_margins], name
 
 
+@pytest.mark.slow(threads=1)
 def test_a_rank_to_which_nothing_of_a_batch_falls_changes_nothing(in_ranks, model, pairs, labelled):
     """As the last batch of an epoch may have fewer prompts than there are ranks."""
     cases = {

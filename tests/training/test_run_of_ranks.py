@@ -96,6 +96,7 @@ def test_more_ranks_than_prompts_are_refused_on_all_of_them(in_ranks, dpo, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("other", ["data", "model weights"])
 def test_a_rank_with_other_files_ends_the_run_before_the_reference_is_run(
     in_ranks, dpo, stories260k, pairs_file, tmp_path, monkeypatch, other

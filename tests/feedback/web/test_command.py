@@ -249,6 +249,7 @@ def test_tokens_are_long_fresh_or_kept(tmp_path):
             read_token(tmp_path, wrong)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_default_is_this_machine_alone(served):
     port = int(re.search(r":(\d+)/", served[1])[1])
     own = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
