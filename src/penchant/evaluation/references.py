@@ -73,7 +73,7 @@ class Reference:
         if self.digest is not None and model.digest != self.digest:
             raise ModelError(
                 f"{self.name}: its weights have the digest {model.digest[:12]}, but the run was trained against "
-                f"{self.digest[:12]}; pass the folder of the reference as it was with `reference=...`"
+                f"{self.digest[:12]}; give an unchanged copy of that reference with `reference=...`"
             )
         return model
 

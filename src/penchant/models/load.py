@@ -132,7 +132,9 @@ def assemble(
     if quantised:
         bitsandbytes(f"{name}, quantised")  # before anything large is read
     if quantised and cut is not None:
-        raise ConfigError(f"parallel.mode: {name} has quantised weights, which are not sharded; leave it out")
+        raise ConfigError(
+            f"parallel.mode: {name} has quantised weights, which cannot be sharded; leave parallel.mode out"
+        )
     network = read(base, say, cut=cut)
     if quantised:
         quantise(network, numerics.device)
@@ -188,11 +190,13 @@ def read_chat_template(option: str | None) -> str | None:
         text = read_text(option)
     except (OSError, UnicodeDecodeError) as error:
         reason = os_reason(error) if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"chat_template is 'plain' or a readable Jinja file, got '{option}' ({reason})") from error
+        raise ConfigError(
+            f"chat_template must be 'plain' or a readable Jinja file, got '{option}' ({reason})"
+        ) from error
     if not text.strip():
         raise ConfigError(
-            f"chat_template is 'plain' or a Jinja file, got '{option}', which is empty; leave the option out to use "
-            "the tokenizer's own template"
+            f"chat_template must be 'plain' or a Jinja file, got '{option}', which is empty; leave it out to use the "
+            "tokenizer's own template"
         )
     return text
 
@@ -204,7 +208,7 @@ def require_named(name: str) -> None:
         return
     if name.startswith("runs/"):  # the examples' folder of runs; no owner on the Hub has this name
         there = sorted(run.name for run in path.parent.iterdir() if run.is_dir()) if path.parent.is_dir() else []
-        listed = f"runs holds {', '.join(there[:8])}" if there else "there are no runs here"
+        listed = f"the folder runs holds {', '.join(there[:8])}" if there else "there are no runs here; train one first"
         raise ModelError(f"{name}: there is no such run; {listed}")
     raise ModelError(
         f"{name}: no such folder, file or starter model; pass a Hugging Face folder, a run folder, a .gguf file, "
@@ -232,7 +236,7 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
             require_run_unchanged(run)
         return path
     if path.exists():
-        raise ModelError(f"{name}: a model is a folder, a .gguf file or a name, got a file; pass the model's folder")
+        raise ModelError(f"{name}: is a file, but models are folders, .gguf files or names; pass the model's folder")
     require_named(name)
     return _from_hub(name)
 
@@ -274,8 +278,8 @@ def _from_hub(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # the Hub client raises many kinds of errors with the same meaning for the user
         raise ModelError(
-            f"{name}: no such folder, and the Hub did not give it ({reason_of(error)}); check the name, or pass a "
-            "local folder"
+            f"{name}: there is no such folder, and it could not be fetched from the Hub ({reason_of(error)}); check "
+            "the name, or pass a local folder"
         ) from error
 
 
@@ -283,7 +287,9 @@ def _read_tokenizer(path: Path) -> Any:
     from transformers import AutoTokenizer
 
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise ModelError(f"{path}: holds no tokenizer; copy tokenizer.json and tokenizer_config.json of its base there")
+        raise ModelError(
+            f"{path}: holds no tokenizer; copy tokenizer.json and tokenizer_config.json of its base model there"
+        )
     if (path / "config.json").is_file():  # also read for the tokenizer
         require_types(path / "config.json", read_json(path / "config.json"))
     try:

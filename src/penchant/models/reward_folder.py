@@ -45,8 +45,8 @@ def load_reward_model(
     path = resolve(name, say)
     if not is_reward_folder(path):
         raise ModelError(
-            f"{name}: is no reward model, as it has no head that gives one number for a text; train one on it with "
-            "`penchant reward`"
+            f"{name}: is not a reward model, as it has no head that gives one number for a text; train a reward model "
+            "from it with `penchant reward`"
         )
     model = assemble(
         RewardModel,

@@ -184,7 +184,9 @@ def with_ches(report: CheckReport, model: str, chat_template: str | None, report
     """The report with the similarity of its first pairs. Raises ConfigError for other kinds, and ModelError."""
     pairs = [item for item in report.items if isinstance(item, EncodedPair)]
     if not pairs:
-        raise ConfigError(f"ches: these are {report.kind}, and it compares the sides of pairs; leave it out")
+        raise ConfigError(
+            f"`ches=True` compares the two sides of preference pairs, but the data are {report.kind}; leave it out"
+        )
     with computing():
         loaded = load_model(model, choose_numerics("auto", "auto"), chat_template=read_chat_template(chat_template))
         values = ches_of_pairs(loaded, pairs, on_progress=counted(reporter, "similarity"))

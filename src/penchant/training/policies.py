@@ -101,8 +101,8 @@ def load_trainee(
     require_moments(run.optimiser, model.numerics.device)
     if run.model.reference is not None and is_quantised(model.network):
         raise ConfigError(
-            "model.reference: the policy has a quantised base, and its reference is the policy before training; "
-            "leave it out"
+            "model.reference is not read for a policy with a quantised base, which keeps the policy before training as "
+            "the reference; leave it out"
         )
     if kind is RewardModel and not isinstance(model, RewardModel):
         model = reward_model_of(model)
@@ -206,10 +206,10 @@ def _refuse_what_a_loaded_model_brings(run: RunConfig, loaded: LanguageModel) ->
         given.append("data.special_tokens")
     if given:
         raise ConfigError(
-            f"{', '.join(given)}: the model is loaded already; give this to `penchant.load`, or a model's name here"
+            f"{', '.join(given)}: the model is loaded already; give this to `penchant.load`, or name the model here"
         )
     if loaded.in_memory and run.model.lora is not None and run.output is not None:
         raise ConfigError(
-            "model.lora: a saved adapter names the folder of its base model, and this model has none; "
-            "write it with `run.export` first, or leave out the output"
+            "model.lora: a saved adapter names the folder of its base model, but this model is only in memory; "
+            "write it with `run.export` first, or leave out `output=...`"
         )
