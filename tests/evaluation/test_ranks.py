@@ -108,7 +108,7 @@ def test_ranks_with_other_prompts_are_refused_before_anything_is_written(in_rank
     output = tmp_path / "samples.jsonl"
     ended = in_ranks(2, lambda rank: sample_to_file(Author(), PROMPTS[rank:], output))
     assert all(isinstance(one, ConfigError) for one in ended)
-    assert "process 2 of 2 has prompts other than the first has" in str(ended[0])
+    assert "process 2 of 2 and the first process have different inputs (prompts)" in str(ended[0])
     assert not output.exists()
 
 

@@ -93,7 +93,7 @@ def test_a_rank_with_other_data_is_refused(in_ranks):
 
     for error in in_ranks(3, work):
         assert isinstance(error, ConfigError)
-        assert str(error).startswith("process 3 of 3 has data other than the first has")
+        assert str(error).startswith("process 3 of 3 and the first process have different inputs (data)")
 
 
 def test_trees_of_one_prompt_stay_together_and_every_part_has_about_as_many_tokens(pairs):

@@ -115,7 +115,7 @@ def test_a_rank_with_other_files_ends_the_run_before_the_reference_is_run(
         return dpo(output=str(tmp_path / "run"), **(own if rank == 1 else {}), **SETTINGS)
 
     ended = in_ranks(2, work)
-    assert f"process 2 of 2 has {other}" in str(ended[0])
+    assert f"process 2 of 2 and the first process have different inputs ({other}" in str(ended[0])
     assert str(ended[0]) == str(ended[1])
     assert scored == []
 
