@@ -103,7 +103,7 @@ def test_a_judge_that_never_tells_two_answers_apart_ends_the_run_in_words(dpo, t
         dpo(lambda prompt, response: 0.0, epochs=2, output=tmp_path / "run")
     [alarm] = json.loads((tmp_path / "run" / "run.json").read_text())["alarms"]
     assert (alarm["name"], alarm["value"]) == ("judge_undecided", 1.0)
-    assert "of 100% of the prompts the judge" in alarm["text"]
+    assert "for 100% of the prompts the judge" in alarm["text"]
     assert not (tmp_path / "run" / "model").exists()
 
 

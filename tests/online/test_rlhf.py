@@ -209,7 +209,7 @@ def test_a_judge_that_answers_for_fewer_responses_than_asked_is_refused(train):
         ({"max_new_tokens": 4096}, "sampling.max_new_tokens is 4096, which leaves no room"),
         ({"method": "rlo"}, "'rlhf.method' must be 'rloo', .* got 'rlo'"),
         ({"settings": {"rlhf.advantages": "rlo"}}, "rlhf.advantages: there is no estimator 'rlo'; did you mean 'rloo'"),
-        ({"settings": {"rlhf.advantages": "os:nothing"}}, "estimator 'os:nothing' is not there"),
+        ({"settings": {"rlhf.advantages": "os:nothing"}}, "estimator 'os:nothing' does not exist"),
         ({"method": "ppo", "settings": {"rlhf.advantages": "rloo"}}, "rlhf.advantages is not read by ppo"),
         (
             {"settings": {"rlhf.advantages": "rloo", "rlhf.kl": "token"}},

@@ -322,7 +322,7 @@ def test_a_run_the_disk_cannot_hold_is_refused_before_it_begins(tmp_path):
 
 def test_a_ledger_nested_too_deep_is_damaged(tmp_path):
     (tmp_path / "run.json").write_text("[" * 100_000)
-    with pytest.raises(OutputError, match=r"run\.json: damaged \(its brackets are nested too deep\)"):
+    with pytest.raises(OutputError, match=r"run\.json: damaged \(its brackets are nested too deeply\)"):
         read_ledger(tmp_path)
 
 
