@@ -9,8 +9,9 @@ from penchant.errors import ModelError
 from penchant.models import adapters
 from penchant.models.digests import digests_of_base, digests_of_model, file_sha256, run_of, weights_digest
 from penchant.models.encoder import load_text_side
-from penchant.models.load import base_of, load_model, resolve
+from penchant.models.load import load_model
 from penchant.models.merging import save_merged
+from penchant.models.names import base_of, resolve
 from penchant.models.saving import save_model
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from penchant.errors import ModelError, OutputError
 from penchant.models.ledger import read_ledger
-from penchant.models.load import clock_of, resolve
+from penchant.models.names import clock_of, resolve
 
 PLACE = {"path": "/models/m", "run": None, "files": {"model.safetensors": "0a"}}
 ORIGIN = {"name": "m", "digest": "0a", **PLACE}

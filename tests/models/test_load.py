@@ -14,7 +14,10 @@ from penchant.errors import ConfigError, ModelError
 from penchant.models import adapters, starter
 from penchant.models.blueprint import Blueprint
 from penchant.models.cache import cache_folder
-from penchant.models.load import is_adapter_folder, load_model, read_chat_template, resolve, weights_digest
+from penchant.models.digests import weights_digest
+from penchant.models.encoder import read_chat_template
+from penchant.models.load import load_model
+from penchant.models.names import is_adapter_folder, resolve
 from penchant.models.saving import save_model
 
 

@@ -120,7 +120,7 @@ def require_reference(name: str, reference: str | None, argument: str = "referen
     ConfigError where its run was trained without one and `reference` names none, ModelError where what is named is not
     there.
     """
-    from penchant.models.load import is_adapter_folder, require_named
+    from penchant.models.names import is_adapter_folder, require_named
 
     ledger = ledger_of(name) or {}
     if reference is None:
@@ -165,6 +165,7 @@ def _run_folder(name: str) -> Path:
 
 
 def _digest_of_base(policy: LanguageModel) -> str:
-    from penchant.models.load import base_of, weights_digest
+    from penchant.models.digests import weights_digest
+    from penchant.models.names import base_of
 
     return weights_digest(base_of(policy.path))

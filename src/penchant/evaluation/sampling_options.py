@@ -67,8 +67,7 @@ class SamplingOptions:
     def _look_at(self, models: Sequence[str]) -> None:
         """Raise UserError for a model whose tokenizer or template cannot be read; weights are not loaded."""
         if models:
-            from penchant.models.encoder import load_text_side
-            from penchant.models.load import read_chat_template
+            from penchant.models.encoder import load_text_side, read_chat_template
             from penchant.tokens import special_tokens_of
 
             template, spelt = read_chat_template(self.chat_template), special_tokens_of(self.special_tokens)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from penchant.errors import ModelError
-from penchant.models.load import assemble, clock_of, resolve, share_where_exact
+from penchant.models.load import assemble, share_where_exact
+from penchant.models.names import clock_of, resolve
 from penchant.models.network import is_reward_folder, read_network
 from penchant.models.numerics import Numerics
 from penchant.models.reward_model import RewardModel, classifier_of, require_scalar_head

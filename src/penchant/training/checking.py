@@ -23,8 +23,8 @@ from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.data.reading import no_search_for_cycles
 from penchant.errors import ConfigError
-from penchant.models.encoder import load_text_side
-from penchant.models.load import load_model, read_chat_template
+from penchant.models.encoder import load_text_side, read_chat_template
+from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics, computing
 from penchant.models.similarity import ches_of_pairs
 from penchant.progress import Reporter, counted

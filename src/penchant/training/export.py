@@ -13,9 +13,11 @@ from penchant.errors import ConfigError, OutputError
 from penchant.files.place import require_place
 from penchant.files.whole import disk_errors_explained, write_atomically
 from penchant.models.digests import run_of
+from penchant.models.encoder import read_chat_template
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import load_model, read_chat_template, resolve
+from penchant.models.load import load_model
 from penchant.models.merging import save_merged
+from penchant.models.names import resolve
 from penchant.models.numerics import choose_numerics
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.models.reward_model import RewardModel

@@ -13,11 +13,13 @@ from penchant.errors import ConfigError
 from penchant.files.whole import disk_errors_explained
 from penchant.models import adapters, saving
 from penchant.models.cache import cache_folder
+from penchant.models.encoder import read_chat_template
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
 from penchant.models.live_reference import LiveReference
-from penchant.models.load import base_of, load_model, read_chat_template, resolve
+from penchant.models.load import load_model
 from penchant.models.matmul import arithmetic
+from penchant.models.names import base_of, resolve
 from penchant.models.numerics import choose_numerics
 from penchant.models.quantised import is_quantised, quantise
 from penchant.models.reward_folder import load_reward_model, names_reward_model

@@ -20,7 +20,7 @@ from penchant.data.given import Data
 from penchant.errors import ConfigError
 from penchant.feedback.snapshots import resolve_projects
 from penchant.files.place import require_place
-from penchant.models.load import require_named
+from penchant.models.names import require_named
 from penchant.models.numerics import computing
 from penchant.models.routers import Routers
 from penchant.process import was_restarted

@@ -14,7 +14,7 @@ from penchant.data.given import FileSource, digest_of
 from penchant.errors import UserError
 from penchant.models.digests import base_of_run, changed_files, file_sha256
 from penchant.models.ledger import read_ledger
-from penchant.models.load import resolve
+from penchant.models.names import resolve
 from penchant.models.network import base_of_adapter
 from penchant.training.checkpoint import checkpoint_faults
 from penchant.training.origins import lies_nowhere
