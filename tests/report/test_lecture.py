@@ -77,9 +77,11 @@ def test_a_method_has_its_own_colour_wherever_it_stands(draw):
 
 
 @pytest.mark.slow(threads=1)
-def test_more_series_than_colours_are_all_drawn(draw):
-    _, words, _ = draw(figure(*(one(f"s{i}") for i in range(9))))
-    assert {f"s{i}" for i in range(9)} <= set(words)
+def test_a_dozen_series_each_have_a_colour_and_more_than_there_are_colours_are_all_drawn(draw):
+    svg, words, _ = draw(figure(*(one(f"s{i}") for i in range(12))))
+    assert len(set(COLOURS[:12])) == 12 == sum(f"stroke: {colour}" in svg for colour in COLOURS)
+    _, words, _ = draw(figure(*(one(f"s{i}") for i in range(16))), "more")
+    assert {f"s{i}" for i in range(16)} <= set(words)
 
 
 @pytest.mark.slow(threads=1)

@@ -16,10 +16,13 @@ from typing import Any
 
 from penchant.report.tree_figure import draw_tree, drawable, families
 
-__all__ = ["draw_figure"]
+__all__ = ["COLOURS", "draw_figure"]
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333")
-"""Okabe and Ito's, which readers who confuse red and green can tell apart."""
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333"),
+    *("#882255", "#999933", "#332288", "#44aa99", "#663300", "#aa4499"),
+)
+"""Okabe and Ito's, which readers who confuse red and green can tell apart, then darker ones, most of them Tol's."""
 MEANING = {
     "dpo": "#0072b2",
     "rlhf": "#d55e00",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from penchant.evaluation.means import Mean
+from penchant.report.lecture import COLOURS
 from penchant.report.parts import Line, Part, Table
 from penchant.statistics import Estimate
 from penchant.statistics.resampling import warning_of
@@ -18,7 +19,7 @@ from penchant.studies.points import START, Measured
 __all__ = ["Curves", "as_plain", "facts_of_start", "figures", "in_words", "places_table", "sizes"]
 
 Curves = Mapping[str, Sequence[Place]]
-DIFFERENT = 6
+DIFFERENT = len(COLOURS)
 """The number of curves with their own colour; later ones are dashed."""
 COLUMNS = (
     "method",
