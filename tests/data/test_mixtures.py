@@ -280,3 +280,10 @@ class TestEachSourceReadInItsOwnWay:
                 load(f"{path}::kind=pairs")
         with pytest.raises(ConfigError, match="both good and bad"):
             load_labelled(f"{files[0]}::pairing=all")
+
+
+def test_the_path_of_a_part_may_be_a_path(tmp_path):
+    file = write(tmp_path / "pairs.jsonl", [pair(1)])
+    (read,) = load_pairs([Part(file, weight=2)]).records
+    assert (read.weight, str(read.origin)) == (2, f"{file}:1")
+    assert Part(file) == Part(str(file))
