@@ -6,7 +6,7 @@ from functools import reduce
 import pytest
 
 import penchant as pt
-from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
+from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts, load_votes
 from penchant.data.importers.values import says_nothing
 from penchant.data.read_as import TABLES
 from penchant.data.records import Origin
@@ -276,3 +276,35 @@ def test_what_turns_a_row_round_or_takes_it_out_refuses_it(load, row, neutral):
     with pytest.raises(DataError, match="row"):
         load([row])
     assert load([row | neutral]).verdict_counts == {"keep": 1}
+
+
+ANSWERS = {"prompt": "Q", "response_a": "a lamp", "response_b": "a star"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected"), [("response_b", "response_a"), ("B", "A"), ("Response_B", "response_a")]
+)
+def test_the_name_of_a_response_is_not_trained_on_in_place_of_its_text(chosen, rejected):
+    row = ANSWERS | {"chosen": chosen, "rejected": rejected}
+    with pytest.raises(DataError, match="the fields 'response_b' and 'response_a'; write the texts"):
+        load_pairs([row])
+    (pair,) = load_pairs([row], format="prompt_chosen_rejected").records
+    assert pair.chosen == chosen
+    (options,) = load_pairs([{"prompt": "Q", "A": "a lamp", "B": "a star", "chosen": "B", "rejected": "A"}]).records
+    assert options.chosen == "B"
+
+
+@pytest.mark.parametrize("load", [load_pairs, load_votes])
+def test_an_answer_under_another_name_is_no_row_that_nobody_has_answered(load):
+    row = ANSWERS | {"model_a": "M", "model_b": "N", "preference": "b"}
+    unanswered = ANSWERS | {"model_a": "M", "model_b": "N", "winner": None}
+    with pytest.raises(DataError, match="'preference' is 'b', which may be the answer; rename it"):
+        load([unanswered, row])
+    assert len(load([row], columns={"preference": "winner"}).records) == 1
+    with pytest.raises(DataError, match=r"nobody has answered yet.*fields not read: my_score \(in 1 row"):
+        load_pairs([unanswered | {"my_score": 3}])
+
+
+def test_a_winner_may_be_the_field_of_its_response():
+    (pair,) = load_pairs([ANSWERS | {"winner": "response_b"}]).records
+    assert (pair.chosen, pair.rejected) == ("a star", "a lamp")

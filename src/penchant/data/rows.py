@@ -7,7 +7,13 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from penchant.data.fields import UnreadFields, harmless_of, unread_of
+from penchant.data.fields import (
+    UnreadFields,
+    harmless_of,
+    refuse_answer_elsewhere,
+    refuse_names_as_responses,
+    unread_of,
+)
 from penchant.data.files import Row
 from penchant.data.gathering import as_in_file
 from penchant.data.heeding import LISTS
@@ -108,14 +114,28 @@ class Reader(Generic[Record]):
             found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
+        except BadRow as bad:
+            if bad.code == UNANSWERED[0]:
+                self._note_unanswered(row, importer, origin)
+            raise
+        if found == ():
+            refuse_answer_elsewhere(row, importer)
         chosen = self._chosen or self._only is not None
         names = unread_of(row, importer, as_tuple(found), chosen=chosen)
         if not chosen:
             same = self._read_twice(row, importer, as_tuple(found))
             names = [name for name in names if name not in same] if same else names
+            if names:
+                refuse_names_as_responses(row, names, as_tuple(found))
         if len(self._compared) < MOST_COMPARED and tuple(row) not in self._compared:
             self._note_fits(row, importer, found, origin)
         return as_tuple(found), names
+
+    def _note_unanswered(self, row: Row, importer: OneOrMore[Record], origin: Origin) -> None:
+        """List what is not read of an unanswered row. Raises BadRow if the answer may be in it."""
+        refuse_answer_elsewhere(row, importer)
+        with suppress(BadRow):
+            self.unread.add(unread_of(row, importer, (), chosen=True), origin)
 
     def candidates(self, names: tuple[str, ...]) -> Sequence[OneOrMore[Record]]:
         """The importers of the table whose required fields are all among these."""
