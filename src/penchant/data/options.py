@@ -44,6 +44,8 @@ class ReadOptions:
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be at least 1, got {self.limit}; leave it out to read every row.")
         require_subset(self.subset, "data")
+        if self.subset != "head" and self.limit is None:
+            raise ConfigError(f"subset={self.subset} chooses records up to a limit; say how many, as `limit=1000`.")
         self.by_rule()
 
     def by_rule(self, part: Part | None = None) -> Pairing:

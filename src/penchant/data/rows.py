@@ -118,7 +118,7 @@ class Reader(Generic[Record]):
             if bad.code == UNANSWERED[0]:
                 self._note_unanswered(row, importer, origin)
             raise
-        if found == ():
+        if not found:
             refuse_answer_elsewhere(row, importer)
         chosen = self._chosen or self._only is not None
         names = unread_of(row, importer, as_tuple(found), chosen=chosen)
