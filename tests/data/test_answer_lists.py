@@ -531,3 +531,14 @@ def test_answers_whose_scores_are_too_far_apart_for_a_number_are_a_pair_all_the_
     answers = [{"text": "a", "score": 1.7e308}, {"text": "b", "score": -1.7e308}]
     (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": "Q", "answers": answers}) + "\n")
     assert [pair.gap for pair in load_pairs(tmp_path / "rows.jsonl").records] == [None]
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("empty", [{"responses": [], "scores": []}, {"responses": None, "scores": None}], ids=str)
+def test_a_list_without_answers_has_fewer_than_two_wherever_it_stands(empty, first):
+    rows = [{"prompt": "Q", "responses": ["A", "B"], "scores": [1, 2]}, {"prompt": "R"} | empty]
+    if first and empty["scores"] is not None:
+        rows = rows[::-1]
+    found = load_pairs(rows, on_bad_row="drop")
+    assert found.verdict_counts == {"keep": 1, "one_answer": 1}
+    assert "its list holds no answers" in str(found.problems[0])

@@ -1,6 +1,7 @@
 """What a row says is heard as it is said: no value is taken for absent, joined to another, or read in part."""
 
 import copy
+import re
 from functools import reduce
 
 import pytest
@@ -308,3 +309,27 @@ def test_an_answer_under_another_name_is_no_row_that_nobody_has_answered(load):
 def test_a_winner_may_be_the_field_of_its_response():
     (pair,) = load_pairs([ANSWERS | {"winner": "response_b"}]).records
     assert (pair.chosen, pair.rejected) == ("a star", "a lamp")
+
+
+COMPARED = {"id": "1", "prompt": "Q", "a": {"text": "a lamp"}, "b": {"text": "a star"}, "outcome": "b"}
+
+
+def test_the_prompt_of_a_comparison_may_be_a_text():
+    (pair,) = load_pairs([COMPARED]).records
+    assert [(one.role, one.content) for one in pair.prompt] == [("user", "Q")]
+    assert (pair.chosen, pair.rejected) == ("a star", "a lamp")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"prompt": {"role": "user"}}, "'prompt' must be a list, got {'role': 'user'}; correct 'prompt'"),
+        ({"a": "a lamp"}, "'a' must be an object, got 'a lamp'; correct 'a'"),
+        ({"a": {"text": 1}}, "'a.text' must be text, got 1; correct 'a.text'"),
+        ({"strength": "much"}, "'strength' must be a whole number, got 'much'; correct 'strength'"),
+        ({"more": 1}, "this format has no field 'more'; remove 'more'"),
+    ],
+)
+def test_a_wrong_value_of_a_comparison_is_told_in_words_of_json(wrong, said):
+    with pytest.raises(DataError, match=re.escape(said)):
+        load_pairs([COMPARED | wrong])

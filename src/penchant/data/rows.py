@@ -280,7 +280,7 @@ def _of_no_format(row: Row, importers: Sequence[Importer[Any]], whose: str) -> B
 
     one = min([one for one in importers if one.needs] or importers, key=distance)
     absent = [f"'{name}'" for name in one.needs if row.get(name) is None]
-    if len(absent) == len(one.needs):
+    if len(absent) == len(one.needs) and (one.needs or not may_be_of(row, one)):
         reason = f"its fields ({', '.join(map(str, row)) or 'none'}) are not those of {whose}"
         return BadRow("missing_field", reason, "remove the row, or look at the formats in docs/data.md")
     if absent:
