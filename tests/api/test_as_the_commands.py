@@ -38,7 +38,7 @@ def test_a_ranking_takes_the_options_of_the_command():
         assert pt.rank(VOTES, **options, prior=prior, **QUIET).standings == expected.standings
     with pytest.raises(pt.ConfigError, match="only read with"):
         pt.rank(VOTES, seed=1, **QUIET)
-    with pytest.raises(pt.ConfigError, match="prior is auto, none, phantom or"):
+    with pytest.raises(pt.ConfigError, match="prior must be auto, none, phantom or"):
         pt.rank(VOTES, prior="vague", **QUIET)
 
 
@@ -79,6 +79,7 @@ def test_how_to_load_is_refused_of_a_model_that_is_loaded(model, rows, option):
             call()
 
 
+@pytest.mark.slow(threads=1)
 def test_several_models_are_held_to_the_first_and_written(model, train, tmp_path):
     trained, output = train(settings={"save.num_samples": 0}), tmp_path / "models.json"
     how = {"judge": length, "max_new_tokens": 4, **QUIET}
@@ -123,7 +124,7 @@ def test_a_check_reads_the_votes_of_a_project_and_labels_are_refused_without_one
         pt.check(rows, name, labels="soft", **how)
     file = tmp_path / "pairs.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(pt.ConfigError, match="none of the files is one"):
+    with pytest.raises(pt.ConfigError, match="none of the files is a project"):
         pt.check(file, name, labels="soft", **how)
     assert pt.check(file, name, **how).rows == pt.check(rows, name, **how).rows
 

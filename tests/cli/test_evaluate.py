@@ -11,6 +11,7 @@ def prompts(tmp_path):
     return tmp_path / "prompts.txt"
 
 
+@pytest.mark.slow(threads=1)
 def test_several_models_are_each_compared_with_the_first(penchant, make_run, stories260k, prompts, tmp_path):
     run, output = make_run(lora=False), tmp_path / "found.json"
     pairs = tmp_path / "pairs.jsonl"

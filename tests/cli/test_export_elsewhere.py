@@ -111,6 +111,7 @@ def send_to(monkeypatch):
     return send
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("private", [True, False])
 def test_the_folder_is_sent_with_its_card_to_a_repository_that_nobody_else_reads_unless_asked(
     penchant, run, send_to, tmp_path, private

@@ -67,6 +67,7 @@ def test_a_run_that_nobody_touched_verifies_line_by_line(penchant, runs):
     assert told == ["config.yaml", "model", "base", "began", "data", *rows, "checkpoint", "report.html"]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("file", "what"),
     [
@@ -268,6 +269,7 @@ def test_the_lineage_goes_through_an_exported_model_to_its_run_and_on(penchant, 
     assert "responses by small@0123" in penchant("lineage", exported / "merged").out
 
 
+@pytest.mark.slow(threads=1)
 def test_an_exported_model_verifies_and_whatever_is_changed_in_it_is_found(penchant, exported, tmp_path):
     result = penchant("verify", exported / "merged")
     assert result.code == 0, result.out

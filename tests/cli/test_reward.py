@@ -46,6 +46,7 @@ def test_it_scores_pairs(run, penchant):
     assert "beta" not in result.out
 
 
+@pytest.mark.slow(threads=1)
 def test_it_judges_comparisons_and_evaluates_a_run(run, penchant, tmp_path):
     rows = [
         {"id": str(i), "prompt": [{"role": "user", "content": "Once"}], "a": {"text": a}, "b": {"text": b}}

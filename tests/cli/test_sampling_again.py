@@ -202,7 +202,7 @@ def test_two_prompts_with_one_id_are_refused_with_both_lines_and_the_id(
     result = penchant(command, *arguments[command], "--prompts", path)
     assert result.code == 2, result.err
     said = " ".join(result.err.split())
-    assert f"{path}:2: its id 'q1' is that of another prompt, {path}:1; give each its own" in said
+    assert f"{path}:2: its id 'q1' is that of another prompt, {path}:1; give each prompt its own id" in said
     assert not (tmp_path / "s.jsonl").exists()
 
 

@@ -140,7 +140,7 @@ def test_a_run_that_another_command_is_at_is_refused_to_everyone_else(penchant, 
         for more in ([], ["--resume"]):
             result = penchant(*call(run, *more))
             assert result.code == 2
-            said = f"penchant: {run}: another `penchant dpo` is at work here; wait for it\n"
+            said = f"penchant: {run}: another `penchant dpo` is at work in this folder; wait until it ends\n"
             assert result.err.endswith(said)
     assert what_a_run_left(run) == before
     assert not (run / "report.html").exists()
@@ -198,7 +198,7 @@ def test_of_two_processes_that_go_on_with_one_run_the_second_is_refused(call, tm
     first.send_signal(signal.SIGSTOP)
     second = subprocess.run([*words, "--resume"], env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 2
-    assert "another `penchant dpo` is at work here" in second.stderr
+    assert "another `penchant dpo` is at work in this folder" in second.stderr
     first.kill()
     first.wait()
     assert (run / ".lock").exists()

@@ -101,6 +101,7 @@ def test_a_server_that_fails_twice_is_asked_a_third_time():
     assert len(server.asked) == 3
 
 
+@pytest.mark.slow(threads=1)
 def test_a_server_that_names_a_pause_gets_it():
     left = [(429, "slow down", {"Retry-After": "0.3"})]
     with fake.fake_endpoint(lambda body: left.pop() if left else "TIE") as server:
@@ -130,6 +131,7 @@ def test_a_server_that_stays_down_is_one_sentence_that_says_what_to_do():
         Endpoint(server.base, "judge-1", KEY).complete([])
 
 
+@pytest.mark.slow(threads=1)
 def test_a_server_that_stays_silent_is_given_up_after_the_timeout():
     waiting = threading.Event()
     with fake.fake_endpoint(lambda body: str(waiting.wait(5))) as server:
@@ -217,6 +219,7 @@ def test_answers_keep_their_order_when_several_are_asked_at_once():
     assert 1 < most[1] <= 3
 
 
+@pytest.mark.slow(threads=1)
 def test_whoever_stops_listening_stops_the_asking():
     many = [comparison(i, "x", "xx") for i in range(200)]
 

@@ -71,6 +71,7 @@ def test_the_mean_of_the_entropies_over_all_responses_is_the_entropy_of_the_resp
     assert (log_p.exp() * (found - exact) ** 2).sum() < 0.5 * (log_p.exp() * (-log_p - exact) ** 2).sum()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_model_that_runs_its_own_code_has_the_same_exact_kl(load):
     shared, own = (
         exact_kl_from(predict(load(0.02, why), SEQUENCES), load(0.0, why), SEQUENCES) for why in ("", "its own code")

@@ -154,6 +154,7 @@ def test_a_configuration_nested_without_end_is_refused(folder, cpu):
     assert "not readable as JSON" in refused(folder, cpu)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("change", "said"),
     [

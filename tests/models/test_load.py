@@ -339,6 +339,7 @@ def test_the_starter_model_shares_and_writes_its_own_chat_format(cpu):
     assert right > wrong + 5
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("work", ["load", "plan"])
 def test_threads_that_build_at_once_leave_the_libraries_as_they_were(llama_folder, cpu, monkeypatch, work):
     """transformers changes itself and PyTorch while it builds a network, and puts back what it found."""

@@ -73,6 +73,7 @@ def test_an_adapter_on_tied_weights_is_the_same_model_when_merged(kind, make_ada
     assert (merged.lm_head.weight is merged.model.embed_tokens.weight) is stays_tied
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("kind", ["head", "a head of its own"])
 def test_a_head_with_an_adapter_is_scored_with_it_whether_it_was_trained_or_not(
     kind, make_adapter, tied_folder, cpu, family

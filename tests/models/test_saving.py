@@ -253,6 +253,7 @@ def test_a_gguf_file_without_the_weights_is_refused_rather_than_filled_at_random
         load_model(str(tmp_path / "strange.gguf"), cpu)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("shown", [True, False])
 def test_no_bar_of_transformers_is_drawn_and_the_callers_choice_of_them_stays(
     llama, llama_folder, cpu, tmp_path, monkeypatch, capsys, shown
@@ -331,6 +332,7 @@ def damaged(monkeypatch):
         monkeypatch.setattr(module, name, write_damaged)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("what", ["whole model", "adapter"])
 def test_a_write_that_the_disk_damaged_is_refused_and_what_was_there_stays(what, llama, tmp_path, request):
     if what == "adapter":

@@ -130,6 +130,7 @@ def test_a_setting_of_writing_is_not_read_where_pairs_are_there(model):
         pt.dpo(model, [{"prompt": "A", "chosen": "B", "rejected": "C"}], settings={"sampling.num_responses": 2})
 
 
+@pytest.mark.slow(threads=1)
 def test_what_an_objective_remembers_of_its_own_responses_is_in_the_checkpoint(dpo, tmp_path):
     """beta_dpo's running mean of D, a tenth of the second batch's: that of the first is 0 (arXiv 2407.08639)."""
     calls = []

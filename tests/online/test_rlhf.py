@@ -107,6 +107,7 @@ def test_the_gradient_is_that_of_a_plain_loop_over_responses(model, prompts, bre
     assert float((gradient - by_hand).norm() / by_hand.norm()) < 1e-3
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("method", ["rloo", "grpo"])
 def test_an_estimator_of_somebody_elses_takes_the_place_of_the_methods_own(model, prompts, brevity, method):
     """That of rloo, named as if it came from outside, gives what rloo gives, which is not what grpo gives."""

@@ -76,6 +76,7 @@ def test_a_round_samples_votes_trains_and_measures_on_prompts_it_did_not_train_o
     assert "Win rate" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(threads=1)
 def test_the_win_rate_is_the_newer_models_by_the_judge(wheel):
     figures, wins = record(wheel / "round-1")["figures"], 0
     for row in rows(wheel / "round-1" / "verdicts.jsonl"):
@@ -267,8 +268,8 @@ def test_a_file_that_was_changed_after_its_stage_is_not_built_upon(under_way):
         ({"held_out": 0.5}, "`held_out=...`: the rounds here began with 0.3"),
         ({"model": "smollm2-135m"}, "`model=...`: the rounds here began with"),
         ({"judge": "positivity", "people": "votes"}, "not both"),
-        ({"judge": "positivity", "min_votes": 3}, "`min_votes=...` counts what people answered"),
-        ({"people": "votes", "min_votes": 0}, "min_votes is at least 1, got 0"),
+        ({"judge": "positivity", "min_votes": 3}, "`min_votes=...` counts the answers of people"),
+        ({"people": "votes", "min_votes": 0}, "min_votes must be at least 1, got 0"),
         ({"judge": "positivity", "concurrency": 3}, "concurrency"),
         ({"people": "votes", "epsilon": 3.0}, "`people=...` asks people; leave them out"),
         ({"judge": "positivity", "settings": ["model.name=other"]}, "setting model.name: a round sets this itself"),
@@ -276,7 +277,7 @@ def test_a_file_that_was_changed_after_its_stage_is_not_built_upon(under_way):
         ({"judge": "positivity", "settings": ["dpo.bta=1"]}, "did you mean 'dpo.beta'"),
         ({"judge": "positivity", "temperature": -1.0}, "temperature is 0 or from 1e-06 to 1e+06"),
         ({"judge": "positivity", "temperature": "hot"}, "temperature: Input should be a valid number"),
-        ({"judge": "positivity", "max_prompts": 0}, "max_prompts is at least 1, got 0"),
+        ({"judge": "positivity", "max_prompts": 0}, "max_prompts must be at least 1, got 0"),
         ({"judge": "ftp://x"}, "ftp"),
         ({"judge": "no_such_module:f"}, "no_such_module"),
         ({"judge": "http://127.0.0.1:9/v1"}, "an endpoint serves models by name"),
@@ -302,7 +303,7 @@ def test_a_setting_that_there_is_not_is_a_mistake_of_the_program(wheel):
 
 
 def test_a_share_of_held_out_prompts_that_leaves_none_is_refused(tmp_path, judged):
-    with pytest.raises(ConfigError, match=r"held_out is from 0\.01 to 0\.99, got 1\.5"):
+    with pytest.raises(ConfigError, match=r"held_out must be from 0\.01 to 0\.99, got 1\.5"):
         run_round(tmp_path / "new", **judged | {"held_out": 1.5})
 
 
@@ -318,7 +319,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, judged):
 
 
 def test_the_first_round_says_what_it_needs(tmp_path):
-    with pytest.raises(ConfigError, match=r"`model=\.\.\.`: the first round needs it"):
+    with pytest.raises(ConfigError, match=r"`model=\.\.\.` is missing: the first round needs a model"):
         run_round(tmp_path / "new")
     with pytest.raises(ConfigError, match="say who answers"):
         run_round(tmp_path / "new", model="x", prompts="y")
@@ -380,7 +381,7 @@ def test_a_round_that_has_sampled_stays_whatever_is_refused_then(here, judged, m
 def test_two_calls_do_not_work_in_one_folder_at_once(wheel):
     with (
         alone_in(wheel, "`penchant round`"),
-        pytest.raises(OutputError, match="another `penchant round` is at work here"),
+        pytest.raises(OutputError, match="another `penchant round` is at work in this folder"),
     ):
         run_round(wheel, judge="positivity")
     assert not (wheel / "round-3").exists()

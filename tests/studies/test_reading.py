@@ -140,7 +140,9 @@ def test_a_setting_that_the_strengths_of_all_methods_replace_is_refused_and_one_
 def test_one_value_where_a_list_is_asked_for_is_said_so_and_true_is_no_number(read):
     with pytest.raises(ConfigError, match=r"study.yaml:6: 'grid.dpo.beta' is 0.1, and a list .*, \[0.1\]"):
         read(SweepConfig, SWEEP.replace("[0.1, 1, 2]", "0.1"))
-    with pytest.raises(ConfigError, match=r"study.yaml:9: 'methods.dpo.strengths' .*true and false are no numbers"):
+    with pytest.raises(
+        ConfigError, match=r"study.yaml:9: 'methods.dpo.strengths' .*a number is needed, not true or false"
+    ):
         read(FrontierConfig, FRONTIER.replace("strengths: [0.1, 1]", "strengths: [true, 1]"))
 
 

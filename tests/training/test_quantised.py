@@ -132,6 +132,7 @@ def test_the_model_is_the_one_that_transformers_and_peft_make_of_the_same_files(
     assert torch.equal(logits(again.network), logits(quantised.network))
 
 
+@pytest.mark.slow(threads=1)
 def test_gradients_of_the_adapter_are_those_over_the_dequantised_model_shared_or_not(quantised, pairs):
     sequences = [sequence for pair in pairs[:4] for sequence in pair.sequences]
     assert quantised.shares

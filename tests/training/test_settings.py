@@ -273,7 +273,7 @@ def test_a_configuration_that_is_no_file_is_refused_and_never_waited_for(tmp_pat
     for name, words in {
         "pipe": "it is a pipe, which can be read only once",
         "loop": "its symbolic links lead round in a circle",
-        "n" * 300: "a name in it is longer than the file system allows",
+        "n" * 300: "a name in the path is longer than the file system allows",
         "/dev/zero": "it is a device",
         ".": "it is a folder",
         "absent": "there is no such file",
@@ -321,5 +321,5 @@ def test_imitation_makes_no_pairs_and_takes_no_rule_for_them(setting):
 )
 def test_true_and_false_are_no_numbers(setting):
     key = setting.partition("=")[0]
-    with pytest.raises(ConfigError, match=f"'{key}' is (true|false|True|False): true and false are no numbers"):
+    with pytest.raises(ConfigError, match=f"'{key}' is (true|false|True|False): a number is needed, not true or false"):
         build_config(DPOConfig, settings=[setting])

@@ -187,6 +187,7 @@ def _edit(store):
     )
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     "damage",
     [_cut, _flip, _edit, lambda s: (s / "facts.json").write_text("{"), lambda s: (s / "facts.json").write_text("[]")],

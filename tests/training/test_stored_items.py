@@ -149,6 +149,7 @@ def test_an_item_of_several_sequences_some_with_weights_comes_back_as_it_was():
     ]
 
 
+@pytest.mark.slow(threads=1)
 def test_tokens_serve_only_what_they_were_made_for(made, tokenizer, stories260k):
     made()
     larger = AutoTokenizer.from_pretrained(str(stories260k))
@@ -174,6 +175,7 @@ def test_tokens_serve_only_what_they_were_made_for(made, tokenizer, stories260k)
     assert made.tokenised
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("column", ["ids", "weights", "labels", "facts"])
 def test_damaged_tokens_are_made_again_aloud(made, column):
     wanted = told(made())

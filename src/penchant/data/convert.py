@@ -60,9 +60,9 @@ class Converted:
             said = f", the first {first}" if first.severity == "error" else f": {CODES[code].meaning}"
             yield f"not written: {number:,} {code}{said}"
         if self.lost:
-            yield f"no place in {self.to} for {', '.join(map(str, self.lost))}"
+            yield f"lost, as the format {self.to} has no place for it: {', '.join(map(str, self.lost))}"
         if self.left_behind:
-            yield f"left behind, as they change nothing: {', '.join(map(str, self.left_behind))}"
+            yield f"fields not copied, as they change nothing: {', '.join(map(str, self.left_behind))}"
         if bad := sum(number for code, number in self.counts.items() if CODES[code].severity == "error"):
             yield f"{_rows(bad)} left out, as they cannot be used; `penchant check` lists them"
         yield from self.remarks
@@ -121,8 +121,8 @@ def convert(
         if not num_rows:
             why = ", ".join(f"{number} {code}" for code, number in left_out.items())
             raise DataError(
-                f"{', '.join(map(str, reading.sources))}: no row makes one of {to} ({why}), so nothing was written; "
-                f"see {next(iter(first_left_out.values()))}."
+                f"{', '.join(map(str, reading.sources))}: no row can be written as {to} ({why}), so nothing was "
+                f"written; see {next(iter(first_left_out.values()))}; choose another `to=...`, or other data."
             )
     read = reading.loaded(())
     return Converted(
@@ -146,14 +146,14 @@ def _rows(number: int) -> str:
 def _nameless(number: int) -> Iterator[str]:
     """The remark on battles written without the name of either model."""
     if number:
-        yield f"no model is known of {_rows(number)}: {' and '.join(NOBODY)} stand for them"
+        yield f"{_rows(number)} without the names of the models: {' and '.join(NOBODY)} stand for them"
 
 
 def _rows_of(record: Any, beside: Row, to: str, origin: Origin) -> Iterator[dict[str, Any]]:
     write, kinds = WRITERS[to]
     if not isinstance(record, kinds):
-        what = type(record).__name__.lower()
+        what = type(record).__name__
         able = [name for name, (_, others) in WRITERS.items() if isinstance(record, others)]
         hint = f"choose from {', '.join(able)}" if able else "`penchant sft` reads it as it is"
-        raise DataError(f"{origin}: a {what} makes no row of {to}; {hint}.")
+        raise DataError(f"{origin}: a record of the type {what} cannot be written as {to}; {hint}.")
     return write(record, beside)

@@ -45,6 +45,7 @@ def read(file):
     return AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_family_is_read_by_transformers_with_the_same_log_probs(name, folders, cpu, tmp_path):
     before = logprobs(load(folders[name], cpu).network)
@@ -52,6 +53,7 @@ def test_each_family_is_read_by_transformers_with_the_same_log_probs(name, folde
     assert torch.allclose(logprobs(read(tmp_path / "model.gguf")), before, atol=1e-4)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("kind", "atol"), [("f16", 0.02), ("q8_0", 0.3)])
 def test_rounded_weights_move_log_probs_by_what_rounding_explains_and_are_said(kind, atol, folder, cpu, tmp_path):
     model, said = load(folder, cpu), []
@@ -64,6 +66,7 @@ def test_rounded_weights_move_log_probs_by_what_rounding_explains_and_are_said(k
     assert f"{kind} moves log-probs by" in said[0]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("kind", "of_matrices"), [("f32", "F32"), ("f16", "F16"), ("q8_0", "Q8_0")])
 def test_matrices_have_the_type_and_vectors_stay_float32(kind, of_matrices, folder, cpu, tmp_path):
     save_gguf(load(folder, cpu), tmp_path / "model.gguf", kind)
