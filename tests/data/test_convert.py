@@ -367,11 +367,11 @@ def test_no_answer_of_a_list_is_written_both_good_and_bad_and_the_best_alone_is_
 
 def test_a_record_that_makes_no_row_is_named_with_its_reason(tmp_path):
     thought = {"prompt": "Q", "chosen": [{**BOT, "reasoning_content": "Hm."}], "rejected": "A"}
-    with pytest.raises(DataError, match=r"see data\[0\]: the response holds reasoning or a call of a tool"):
+    with pytest.raises(DataError, match=r"see data\[0\]: the response holds reasoning or a tool call"):
         convert([thought], to="arena", output=tmp_path / "none.jsonl")
     found, rows = written([{"prompt": "Q", "chosen": "A", "rejected": "B"}, thought], "arena", tmp_path)
     assert len(rows) == 1
-    said = "not written: 1 bad_type, the first data[1]: the response holds reasoning or a call of a tool"
+    said = "not written: 1 bad_type, the first data[1]: the response holds reasoning or a tool call"
     assert any(line.startswith(said) for line in found.in_words())
 
 
