@@ -333,3 +333,16 @@ def test_the_prompt_of_a_comparison_may_be_a_text():
 def test_a_wrong_value_of_a_comparison_is_told_in_words_of_json(wrong, said):
     with pytest.raises(DataError, match=re.escape(said)):
         load_pairs([COMPARED | wrong])
+
+
+def test_a_row_that_stands_for_several_votes_is_not_counted_as_one(tmp_path):
+    vote = {"left": "tea", "right": "coffee", "winner": "left"}
+    file = tmp_path / "votes.csv"
+    file.write_text("left,right,winner,count\ntea,coffee,left,1\ntea,coffee,right,30\n", encoding="utf-8")
+    for data in ([vote | {"count": 1}, vote | {"count": 30}], file):
+        with pytest.raises(DataError, match="'count' says how many votes the row stands for; write a row for each"):
+            load_votes(data)
+    assert len(load_votes([vote | {"count": 1}]).records) == 1
+    assert len(load_pairs([PAIR | {"count": 30}]).records) == 1
+    answers = [{"text": "A", "score": 1, "votes": 2}, {"text": "B", "score": 2, "votes": 3}]
+    assert len(load_pairs([{"prompt": "Q", "answers": answers}]).records) == 1

@@ -25,7 +25,7 @@ from penchant.data.importers.winners import (
     says_preferred,
     says_tie,
 )
-from penchant.data.meanings import HARMLESS, MEANINGFUL, NAMELESS, OF_ANSWERS, OF_OTHER_FORMATS, Meaning
+from penchant.data.meanings import HARMLESS, MEANINGFUL, NAMELESS, OF_ANSWERS, OF_OTHER_FORMATS, TIMES, Meaning
 from penchant.data.records import Comparison, Demonstration, Document, Origin, PreferencePair
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
@@ -209,7 +209,7 @@ def _unread_of_messages(name: str, value: Any) -> list[str]:
 def _is_not_known(key: str, value: object, where: str, *, is_answer: bool = True) -> bool:
     """Whether a nested field is to be listed. Raises BadRow for a meaningful one that changes something."""
     meaning = MEANINGFUL.get(key.strip().lower())
-    if meaning is None or meaning in OF_OTHER_FORMATS or (meaning in OF_ANSWERS and not is_answer):
+    if meaning is None or meaning in (*OF_OTHER_FORMATS, TIMES) or (meaning in OF_ANSWERS and not is_answer):
         return True
     if not meaning.is_neutral(value):
         raise BadRow("unread_field", f"{where} {meaning.why}", meaning.fix)
