@@ -346,3 +346,13 @@ def test_a_row_that_stands_for_several_votes_is_not_counted_as_one(tmp_path):
     assert len(load_pairs([PAIR | {"count": 30}]).records) == 1
     answers = [{"text": "A", "score": 1, "votes": 2}, {"text": "B", "score": 2, "votes": 3}]
     assert len(load_pairs([{"prompt": "Q", "answers": answers}]).records) == 1
+
+
+@pytest.mark.parametrize("load", [load_pairs, load_votes])
+def test_a_tie_beside_a_field_that_names_a_side_is_refused(load):
+    row = ANSWERS | {"model_a": "M", "model_b": "N", "winner": "tie"}
+    with pytest.raises(DataError, match=r"'preference' is 'B', and arena_\w+ prefers neither answer, which differ"):
+        load([row, row | {"winner": "a", "prompt": "R"}, row | {"preference": "B"}])
+    good = row | {"winner": "a", "prompt": "R"}
+    for more in ({"preference": "tie"}, {"preference": 2}, {"preference": "helpfulness"}):
+        assert load([row | more, good]).verdict_counts == load([row, good]).verdict_counts

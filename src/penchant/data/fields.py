@@ -19,6 +19,7 @@ from penchant.data.importers.vote_fields import Vote
 from penchant.data.importers.winners import (
     answers_named,
     may_answer,
+    names_a_side,
     names_chosen,
     names_winner,
     preferred,
@@ -37,6 +38,7 @@ __all__ = [
     "in_words",
     "refuse_answer_elsewhere",
     "refuse_names_as_responses",
+    "refuse_side_beside_tie",
     "unread_of",
 ]
 
@@ -118,6 +120,14 @@ def refuse_answer_elsewhere(row: Row, importer: Importer[Any]) -> None:
             raise BadRow("unread_field", reason, fix)
 
 
+def refuse_side_beside_tie(row: Row, name: str, importer: Importer[Any]) -> None:
+    """Raise BadRow if a field that the format does not read names the better of two answers of which it has none."""
+    if name not in importer.reads and names_a_side(row, name):
+        reason = f"'{name}' is {shown(row[name])}, and {importer.name} prefers neither answer, which differ"
+        fix = f"remove one of them; `format=\"{importer.name}\"` leaves '{name}' unread"
+        raise BadRow("bad_type", reason, fix)
+
+
 def refuse_names_as_responses(row: Row, unread: Iterable[str], records: Sequence[object]) -> None:
     """Raise BadRow if the two responses are the names of two fields that are not read."""
     sides = preferred(records[0]) if len(records) == 1 and isinstance(records[0], PreferencePair) else None
@@ -131,6 +141,8 @@ def _names_the_preferred(row: Row, name: str, importer: Importer[Any], record: o
     """Whether the field agrees with the format's preference. Raises BadRow where it prefers another answer, or none."""
     sides = preferred(record)
     if sides is None:
+        if not chosen:
+            refuse_side_beside_tie(row, name, importer)
         return says_tie(row[name])
     said = says_preferred(row, name, record, sides)
     if said is not False or chosen:

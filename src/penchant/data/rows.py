@@ -12,6 +12,7 @@ from penchant.data.fields import (
     harmless_of,
     refuse_answer_elsewhere,
     refuse_names_as_responses,
+    refuse_side_beside_tie,
     unread_of,
 )
 from penchant.data.files import Row
@@ -110,17 +111,20 @@ class Reader(Generic[Record]):
 
     def converted(self, row: Row, importer: OneOrMore[Record], origin: Origin) -> tuple[tuple[Record, ...], list[str]]:
         """The records of a row, and the names of its unread fields. Raises BadRow."""
+        chosen = self._chosen or self._only is not None
         try:
             found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
         except BadRow as bad:
-            if bad.code == UNANSWERED[0]:
-                self._note_unanswered(row, importer, origin)
+            if not chosen and bad.code in ("tie", "both_bad"):
+                for name in row:
+                    refuse_side_beside_tie(row, name, importer)
+            elif bad.code == UNANSWERED[0]:
+                self._note_unanswered(row, importer, origin, chosen=chosen)
             raise
-        if not found:
+        if not found and not chosen:
             refuse_answer_elsewhere(row, importer)
-        chosen = self._chosen or self._only is not None
         names = unread_of(row, importer, as_tuple(found), chosen=chosen)
         if not chosen:
             same = self._read_twice(row, importer, as_tuple(found))
@@ -131,9 +135,10 @@ class Reader(Generic[Record]):
             self._note_fits(row, importer, found, origin)
         return as_tuple(found), names
 
-    def _note_unanswered(self, row: Row, importer: OneOrMore[Record], origin: Origin) -> None:
+    def _note_unanswered(self, row: Row, importer: OneOrMore[Record], origin: Origin, *, chosen: bool) -> None:
         """List what is not read of an unanswered row. Raises BadRow if the answer may be in it."""
-        refuse_answer_elsewhere(row, importer)
+        if not chosen:
+            refuse_answer_elsewhere(row, importer)
         with suppress(BadRow):
             self.unread.add(unread_of(row, importer, (), chosen=True), origin)
 

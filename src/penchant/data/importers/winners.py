@@ -21,6 +21,7 @@ __all__ = [
     "answers_named",
     "last_text",
     "may_answer",
+    "names_a_side",
     "names_chosen",
     "names_winner",
     "preferred",
@@ -67,6 +68,13 @@ def may_answer(row: Row, name: str) -> bool:
     if not isinstance(value, str | int | float) or says_nothing(value):
         return False
     return names_winner(name) and _plain(name) not in ("status", *LABELS)
+
+
+def names_a_side(row: Row, name: str) -> bool:
+    """Whether a field says in a word that one of the two answers is better."""
+    word = _plain(str(row[name]))
+    is_side = PLACE.fullmatch(word) is not None and not word[-1].isdecimal()
+    return is_side and may_answer(row, name) and not names_chosen(row)
 
 
 def answers_named(row: Row, unread: Iterable[str], sides: tuple[str, str]) -> tuple[str, str] | None:
