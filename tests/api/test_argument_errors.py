@@ -37,7 +37,7 @@ def test_an_unknown_setting_is_answered_with_the_one_meant(train):
 
 def test_a_value_that_cannot_be_is_one_of_the_arguments(train):
     said = refused(lambda: train(learning_rate=-1.0), pt.ConfigError)
-    assert said.startswith("the arguments: 'optimiser.learning_rate' is -1.0: ")
+    assert said.startswith("the arguments: 'optimiser.learning_rate' must be greater than 0, got -1.0")
 
 
 def test_no_data_is_asked_for(model):

@@ -90,11 +90,11 @@ def test_several_models_are_held_to_the_first_and_written(model, train, tmp_path
     assert pt.evaluate([trained], ["One day", "Tom"], **how) == [pt.evaluate(trained, ["One day", "Tom"], **how)]
     with pytest.raises(pt.OutputError, match="exists already"):
         pt.evaluate([model, trained], ["One day"], output=output, **how)
-    with pytest.raises(pt.ConfigError, match="is for one model; several models are compared with the first"):
+    with pytest.raises(pt.ConfigError, match="is only read for one model, as several are compared with the first"):
         pt.evaluate([model, trained], ["One day"], reference=model, **how)
     with pytest.raises(pt.ConfigError, match="no model to evaluate"):
         pt.evaluate([], ["One day"], **how)
-    with pytest.raises(pt.ConfigError, match="this model has none"):
+    with pytest.raises(pt.ConfigError, match="but no single run with a folder is given"):
         pt.evaluate(model, ["One day"], reference=model, write=True, **how)
 
 
@@ -120,7 +120,7 @@ def test_people_and_judge_are_compared_and_what_came_of_a_file_is_said(model, tm
 def test_a_check_reads_the_votes_of_a_project_and_labels_are_refused_without_one(named, rows, tmp_path):
     name, how = named
     how = {"chat_template": "plain", **QUIET}
-    with pytest.raises(pt.ConfigError, match="labels says how the votes of a project"):
+    with pytest.raises(pt.ConfigError, match="says how the votes of a vote project become pairs"):
         pt.check(rows, name, labels="soft", **how)
     file = tmp_path / "pairs.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))

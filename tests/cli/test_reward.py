@@ -85,6 +85,6 @@ def test_a_model_without_a_head_is_refused_as_a_judge(penchant, stories260k, tmp
         "judge", tmp_path / "asked.jsonl", "--judge", f"reward:{stories260k}", "--output", tmp_path / "votes.jsonl"
     )
     assert result.code == 2
-    assert "is no reward model" in result.err
+    assert "is not a reward model" in result.err
     assert len(result.err.strip().splitlines()) <= 2
     assert not (tmp_path / "votes.jsonl").exists()

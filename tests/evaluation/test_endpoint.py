@@ -113,7 +113,7 @@ def test_a_server_that_names_a_pause_gets_it():
 def test_a_refused_key_is_one_sentence_that_does_not_hold_it_and_is_not_tried_again():
     with fake.fake_endpoint(lambda body: (401, f'{{"error": {{"message": "bad key {KEY}"}}}}', {})) as server:
         with pytest.raises(
-            ConfigError, match=r"refuses the key in PENCHANT_JUDGE_KEY \(HTTP 401: bad key \*\*\*\)"
+            ConfigError, match=r"refused the key in PENCHANT_JUDGE_KEY \(HTTP 401: bad key \*\*\*\)"
         ) as e:
             list(judge_of(server, concurrency=1).answers(THREE))
         assert len(server.asked) <= 3  # one a comparison that was under way
@@ -148,7 +148,7 @@ def test_a_redirect_is_not_followed_so_the_key_stays_with_the_server_it_is_for()
             moved = (code, "", {"Location": f"{other.base}/chat/completions"})
             with (
                 fake.fake_endpoint(lambda body, moved=moved: moved) as server,
-                pytest.raises(ConfigError, match="sends us elsewhere"),
+                pytest.raises(ConfigError, match="redirects to another address"),
             ):
                 Endpoint(server.base, "judge-1", KEY).complete([])
     assert other.headers == []

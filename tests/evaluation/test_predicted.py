@@ -91,7 +91,7 @@ def test_a_model_whose_head_alone_does_not_make_its_log_probs_says_so_rather_tha
 
     model.network.forward = scaled
     why = predict(model, SEQUENCES)
-    assert "makes its log-probs of more than its last states and its head" in why
+    assert "whose log-probs need more than the last hidden states and the head" in why
     assert exact_kl_from(why, load(), SEQUENCES) == why
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from penchant.errors import ModelError, OutputError
 from penchant.models.ledger import read_ledger
-from penchant.models.load import clock_of, resolve
+from penchant.models.names import clock_of, resolve
 
 PLACE = {"path": "/models/m", "run": None, "files": {"model.safetensors": "0a"}}
 ORIGIN = {"name": "m", "digest": "0a", **PLACE}
@@ -116,6 +116,6 @@ def test_the_model_of_a_damaged_run_is_refused_too(tmp_path):
     assert resolve(str(written(tmp_path, {"config": {}}))) == tmp_path / "model"
     assert clock_of(tmp_path / "model") is None
     assert clock_of(written(tmp_path, WHOLE) / "model").isoformat() == WHOLE["clock"]
-    said = r"run\.json: damaged \('model_files' is \['x'\].*name a copy of .*model elsewhere"
+    said = r"run\.json: damaged \('model_files' is \['x'\].*copy .*model elsewhere"
     with pytest.raises(ModelError, match=said):
         resolve(str(written(tmp_path, changed(("model_files",), ["x"]))))

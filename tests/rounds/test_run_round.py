@@ -275,17 +275,17 @@ def test_a_file_that_was_changed_after_its_stage_is_not_built_upon(under_way):
         ({"judge": "positivity", "settings": ["model.name=other"]}, "setting model.name: a round sets this itself"),
         ({"judge": "positivity", "settings": ["model={}"]}, "setting model: a round sets this itself"),
         ({"judge": "positivity", "settings": ["dpo.bta=1"]}, "did you mean 'dpo.beta'"),
-        ({"judge": "positivity", "temperature": -1.0}, "temperature is 0 or from 1e-06 to 1e+06"),
+        ({"judge": "positivity", "temperature": -1.0}, "temperature must be 0 or from 1e-06 to 1e+06"),
         ({"judge": "positivity", "temperature": "hot"}, "temperature: Input should be a valid number"),
         ({"judge": "positivity", "max_prompts": 0}, "max_prompts must be at least 1, got 0"),
         ({"judge": "ftp://x"}, "ftp"),
         ({"judge": "no_such_module:f"}, "no_such_module"),
-        ({"judge": "http://127.0.0.1:9/v1"}, "an endpoint serves models by name"),
+        ({"judge": "http://127.0.0.1:9/v1"}, "is missing; name the model to ask"),
         ({"judge": "run:nowhere"}, "`judge=...`: nowhere: no such folder"),
         ({"judge": "run:wheel/round-1/run", "judge_reference": "nowhere"}, "`judge_reference=...`: nowhere: no such"),
         ({"judge": "positivity", "settings": ["dpo.objective=dop"]}, "there is no objective 'dop'"),
-        ({"judge": "positivity", "device": "tpu"}, "device is one of auto, cpu, cuda, mps, got 'tpu'"),
-        ({"judge": "positivity", "dtype": "float8"}, "dtype is one of auto, float32, bfloat16, got 'float8'"),
+        ({"judge": "positivity", "device": "tpu"}, "device must be one of auto, cpu, cuda, mps, got 'tpu'"),
+        ({"judge": "positivity", "dtype": "float8"}, "dtype must be one of auto, float32, bfloat16, got 'float8'"),
         ({"judge": "positivity", "chat_template": "other"}, "`chat_template=...`: the rounds here began with 'plain'"),
     ],
 )
@@ -330,7 +330,7 @@ def test_the_first_round_says_what_it_needs(tmp_path):
     ("settings", "words", "is_begun"),
     [
         ({"model": "nowhere"}, "`model=...`: nowhere: no such folder", False),
-        ({"chat_template": "nowhere.jinja"}, "is 'plain' or a readable Jinja file", False),
+        ({"chat_template": "nowhere.jinja"}, "must be 'plain' or a readable Jinja file", False),
         ({"model": "config_only"}, "holds no tokenizer", True),
         ({"prompts": "long.txt"}, "tokens leave no room", True),
     ],
@@ -391,7 +391,7 @@ def test_a_model_that_changed_since_its_round_is_not_gone_on_from(wheel, tmp_pat
     shutil.copytree(wheel, tmp_path / "copy")
     first, second = (tmp_path / "copy" / name / "run" for name in ("round-1", "round-2"))
     (second / "model" / "model.safetensors").write_bytes((first / "model" / "model.safetensors").read_bytes())
-    with pytest.raises(ModelError, match=r"model\.safetensors is another since the run wrote it"):
+    with pytest.raises(ModelError, match=r"model\.safetensors has changed since the run wrote it"):
         run_round(tmp_path / "copy", judge="positivity")
     shutil.rmtree(second)
     shutil.copytree(first, second)  # a whole run in the place of another

@@ -41,9 +41,9 @@ def ask(service):
     ("fields", "words"),
     [
         ({"temperature": "warm"}, "temperature: "),
-        ({"temperature": -1}, "temperature is 0 or from"),
-        ({"temperature": float("nan")}, "temperature is 0 or from"),
-        ({"top_p": 0}, "top_p is above 0"),
+        ({"temperature": -1}, "temperature must be 0 or from"),
+        ({"temperature": float("nan")}, "temperature must be 0 or from"),
+        ({"top_p": 0}, "top_p must be above 0"),
         ({"max_tokens": 0}, "max_tokens: "),
         ({"frequency_penalty": False}, "frequency_penalty: is not supported"),
         ({"max_tokens": True}, "max_tokens: "),

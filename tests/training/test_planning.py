@@ -229,7 +229,7 @@ def test_pairs_are_proposed_where_nothing_single_is_enough_and_in_the_end_anothe
 
 
 def test_a_device_that_is_not_known_is_refused(plan):
-    with pytest.raises(ConfigError, match="device: no rates are known of 'h1000'; did you mean 'h100'"):
+    with pytest.raises(ConfigError, match="device: the speed of 'h1000' is not known; did you mean 'h100'"):
         plan(device="h1000")
 
 

@@ -90,7 +90,8 @@ def test_more_ranks_than_prompts_are_refused_on_all_of_them(in_ranks, dpo, tmp_p
     files = {"max_rows": 4, "held_out": 0.5}
     ended = in_ranks(2, lambda _: dpo(output=str(tmp_path / "run"), data=files, **SETTINGS))
     assert [str(error) for error in ended] == [
-        "2 processes cannot share 1 prompt, each of which is run in one; start fewer, or give more data"
+        "2 processes cannot share 1 prompt, as each process needs one of its own; start fewer processes, or give more "
+        "data"
     ] * 2
     assert isinstance(ended[0], ConfigError)
     assert not (tmp_path / "run").exists()

@@ -49,7 +49,9 @@ def judge(
         UserError: there is no such judge, or it failed. Interrupted: Ctrl-C; output already written is kept.
     """
     if resume and output is None:
-        raise ConfigError("resume continues a file; name it: `output=...`")
+        raise ConfigError(
+            "`resume=True` continues a file, but none is named; give `output=...`, or leave `resume=True` out"
+        )
     reporter = reporter_of(progress)
     if isinstance(options.get("instructions"), os.PathLike):
         options["instructions"] = read_instructions(options["instructions"])
@@ -62,11 +64,16 @@ def judge(
         and isinstance(comparisons, str | os.PathLike)
         and file.resolve() == Path(comparisons).resolve()
     ):
-        raise ConfigError(f"`output=...` {file}: is the file of comparisons itself; choose another `output=...`")
+        raise ConfigError(
+            f"{file}: this is the file of comparisons itself, which must not be overwritten; choose another "
+            "`output=...`"
+        )
     by_people = () if people is None else _comparisons(people)
     if people is not None and not shared_answers(asked, by_people):
-        where, of = (one if isinstance(one, str | os.PathLike) else "in memory" for one in (people, comparisons))
-        raise DataError(f"{where}: answers none of the comparisons in {of}; give answers to the same texts")
+        where, of = (one if isinstance(one, str | os.PathLike) else "memory" for one in (people, comparisons))
+        raise DataError(
+            f"{where}: answers none of the comparisons in {of}; give people's answers to the same prompts and responses"
+        )
     opened = open_judge(judge, reporter=reporter, **options)
     if file is None:
         votes = judge_comparisons(opened, asked, on_progress=counted(reporter, "judging"))
@@ -93,5 +100,5 @@ def _comparisons(comparisons: Samples | Data) -> Sequence[Comparison]:
     records: list[Any] = list(comparisons)  # type: ignore[arg-type]  # a RowSource has no records, and is refused
     if strange := [one for one in records if not isinstance(one, Comparison)]:
         got = type(strange[0]).__name__
-        raise ConfigError(f"comparisons are Comparison records, got {got}; give what `penchant.sample` returned")
+        raise ConfigError(f"comparisons must be Comparison records, got {got}; give what `penchant.sample` returned")
     return records

@@ -18,6 +18,7 @@ from penchant.evaluation.samples import Samples
 from penchant.files import require_place
 from penchant.progress import Reporter, counted, reporter_of
 from penchant.tokens import special_tokens_of
+from penchant.wording import shown
 
 if TYPE_CHECKING:
     from penchant.evaluation.authors import Author
@@ -72,7 +73,9 @@ def sample(
         UserError: a prompt, setting, model or path cannot be used.
     """
     if resume and output is None:
-        raise ConfigError("resume continues a file; name it: `output=...`")
+        raise ConfigError(
+            "`resume=True` continues a file, but none is named; give `output=...`, or leave `resume=True` out"
+        )
     for name, value, least in (
         ("num_responses", num_responses, 1),
         ("max_new_tokens", max_new_tokens, 1),
@@ -81,7 +84,7 @@ def sample(
         ("seed", seed, 0),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
+            raise ConfigError(f"{name} must be a whole number of at least {least}, got {shown(value)}")
     loading = {"device": device, "dtype": dtype, "chat_template": chat_template, "special_tokens": special_tokens}
     asking: dict[str, Any] = {"endpoint_model": endpoint_model, "concurrency": concurrency, "timeout": timeout}
     _refuse_unread(model, endpoint, loading | {"batch_size": batch_size}, asking)
@@ -114,11 +117,13 @@ def _refuse_unread(
 ) -> None:
     """Raise ConfigError for options that would have no effect."""
     if model is not None and endpoint is not None:
-        raise ConfigError("a model and `endpoint=...` are both given; sample from one and then from the other")
+        raise ConfigError(
+            "a model and `endpoint=...` are both given; give one of them, and sample from the other in another call"
+        )
     unread = of_endpoint if endpoint is None else of_model
     if (name := next((name for name, value in unread.items() if value is not None), None)) is not None:
-        whose = "an endpoint" if endpoint is None else "a model that is loaded here"
-        raise ConfigError(f"`{name}=...` is for {whose}, and there is none; leave it out")
+        where = "with `endpoint=...`" if endpoint is None else "for a model that is loaded here, not for an endpoint"
+        raise ConfigError(f"`{name}=...` is only read {where}; leave it out")
 
 
 def _at_endpoint(address: str, params: SamplingParams, endpoint_model: str | None, **how: Any) -> Author:
@@ -136,7 +141,9 @@ def _loaded(model: ModelLike | None, how: dict[str, str | None], reporter: Repor
     from penchant.api.loading import load
 
     if given := next((name for name, value in how.items() if value is not None), None):
-        raise ConfigError(f"`{given}=...` is of a model that is loaded by its name; give it to `penchant.load`")
+        raise ConfigError(
+            f"`{given}=...` is read when a model is loaded, and this one is already; give it to `penchant.load`"
+        )
     return load(model, progress=reporter)  # type: ignore[arg-type]  # of None it says what to give
 
 

@@ -133,7 +133,7 @@ def compare_answers(
     answer is shown first, and the resamples. Raises UserError if the judge fails.
     """
     if repeats < 1:
-        raise ConfigError(f"repeats is a whole number from 1, got {repeats}")
+        raise ConfigError(f"repeats must be at least 1, got {repeats}; give how often to ask the judge")
     both = [
         Two(prompt, old, new)
         for prompt in prompts

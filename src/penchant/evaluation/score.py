@@ -103,7 +103,7 @@ def score_pairs(
         DataError: there is no usable pair, or a bad row with on_bad_row="error".
     """
     if beta is not None and not 0 < beta < float("inf"):
-        raise ConfigError(f"beta is above 0, got {beta}; leave it out for the run's own")
+        raise ConfigError(f"beta must be a finite number above 0, got {beta}; leave it out for the run's own")
     reporter = reporter or Silent()
     data = ReadOptions(on_bad_row, max_pairs, columns=columns, format=format).sources(data)
     ledger = {} if isinstance(policy, LanguageModel) else ledger_of(str(policy)) or {}

@@ -46,16 +46,16 @@ class SamplingParams:
     def __post_init__(self) -> None:
         if self.temperature != 0 and not LEAST_TEMPERATURE <= self.temperature <= 1 / LEAST_TEMPERATURE:
             raise ConfigError(
-                f"temperature is 0 or from {LEAST_TEMPERATURE:g} to {1 / LEAST_TEMPERATURE:g}, got "
+                f"temperature must be 0 or from {LEAST_TEMPERATURE:g} to {1 / LEAST_TEMPERATURE:g}, got "
                 f"{self.temperature:g}; use 1 for the model's own distribution, 0 for the likeliest token"
             )
         if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p is above 0 and at most 1, got {self.top_p}; use 1 to leave it out")
+            raise ConfigError(f"top_p must be above 0 and at most 1, got {self.top_p}; use 1 to keep all tokens")
         if self.top_k < 0:
-            raise ConfigError(f"top_k is 0 or more, got {self.top_k}; use 0 to leave it out")
+            raise ConfigError(f"top_k must be at least 0, got {self.top_k}; use 0 to keep all tokens")
         if self.max_new_tokens < 1:
             raise ConfigError(
-                f"max_new_tokens is at least 1, got {self.max_new_tokens}; pass how long a response may get"
+                f"max_new_tokens must be at least 1, got {self.max_new_tokens}; give the maximum tokens of a response"
             )
 
 

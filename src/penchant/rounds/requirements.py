@@ -49,7 +49,8 @@ def must_be_named(plan: Plan) -> bool:
 
 def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str], None]) -> None:
     """Raise UserError for a new round, after these, that could not run; no model is loaded."""
-    from penchant.models.load import is_adapter_folder, read_chat_template
+    from penchant.models.encoder import read_chat_template
+    from penchant.models.names import is_adapter_folder
     from penchant.models.numerics import choose_numerics, computing
     from penchant.training.objective import choose_objective
 
@@ -73,7 +74,7 @@ def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str]
 
 
 def _resolved(argument: str, name: str, say: Callable[[str], None]) -> Path:
-    from penchant.models.load import resolve
+    from penchant.models.names import resolve
 
     try:
         return resolve(name, say)

@@ -92,6 +92,6 @@ def own_metrics(callback: Callback, training: Training, row: Mapping[str, Any]) 
             )
         if not isinstance(value, int | float):
             raise ConfigError(
-                f"{type(callback).__name__}.on_evaluation: the metric {name!r} is {value!r}; return numbers"
+                f"{type(callback).__name__}.on_evaluation: the metric {name!r} is {value!r:.80}; return a number"
             )
     return {name: float(value) if isinstance(value, bool) else value for name, value in found.items()}
