@@ -289,18 +289,19 @@ def _of_no_format(row: Row, importers: Sequence[Importer[Any]], whose: str) -> B
 
     one = min([one for one in importers if one.needs] or importers, key=distance)
     absent = [f"'{name}'" for name in one.needs if row.get(name) is None]
-    if len(absent) == len(one.needs) and (one.needs or not may_be_of(row, one)):
+    if len(absent) == len(one.needs) and (one.needs or any(group.isdisjoint(row) for group in one.needs_one_of)):
         reason = f"its fields ({', '.join(map(str, row)) or 'none'}) are not those of {whose}"
         return BadRow("missing_field", reason, "remove the row, or look at the formats in docs/data.md")
     if absent:
         missing = f"field {absent[0]} is" if len(absent) == 1 else f"fields {' and '.join(absent)} are"
         return BadRow("missing_field", f"the {missing} missing", f"add {' and '.join(absent)} to the row")
-    try:
-        one.convert(row)
-    except BadRow as bad:
-        return bad
-    except ValidationError as error:
-        return bad_row_from_validation(error)
+    if one.needs:
+        try:
+            one.convert(row)
+        except BadRow as bad:
+            return bad
+        except ValidationError as error:
+            return bad_row_from_validation(error)
     return BadRow(
         "bad_type", f"its fields are those of {one.name}, but their values are not", f"write {one.description}"
     )
