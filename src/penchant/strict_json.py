@@ -15,18 +15,31 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from penchant.errors import UserError
 from penchant.wording import reason_of, shown
 
-__all__ = ["LACKING", "LARGEST", "Count", "Fields", "Number", "Text", "fault_in", "object_in", "read_object"]
+__all__ = [
+    "EXPECTED",
+    "LACKING",
+    "LARGEST",
+    "Count",
+    "Fields",
+    "Number",
+    "Text",
+    "fault_in",
+    "object_in",
+    "read_object",
+]
 
 DEEPEST = 60
 """The deepest nesting; files written by Penchant have less than half."""
 EXPECTED = {
-    "float_type": "a number",
-    "int_type": "a whole number",
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "an object"),
     "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
+    "string_type": "text",
+    "finite_number": "a finite number",
 }
+"""What belongs in a field, by the kind of pydantic's complaint."""
 BOUNDS = {"greater_than": "above", "greater_than_equal": "at least", "less_than": "below", "less_than_equal": "at most"}
 
 

@@ -531,3 +531,17 @@ def test_answers_whose_scores_are_too_far_apart_for_a_number_are_a_pair_all_the_
     answers = [{"text": "a", "score": 1.7e308}, {"text": "b", "score": -1.7e308}]
     (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": "Q", "answers": answers}) + "\n")
     assert [pair.gap for pair in load_pairs(tmp_path / "rows.jsonl").records] == [None]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_list_without_answers_has_fewer_than_two_wherever_it_stands(order):
+    rows = [{"prompt": "Q", "responses": ["A", "B"], "scores": [1, 2]}, {"prompt": "R", "responses": [], "scores": []}]
+    found = load_pairs(rows[::order], on_bad_row="drop")
+    assert found.verdict_counts == {"keep": 1, "one_answer": 1}
+    assert "its list holds no answers" in str(found.problems[0])
+
+
+def test_a_row_of_the_same_fields_is_not_told_that_they_are_others():
+    rows = [{"prompt": "Q", "responses": ["A", "B"], "scores": [1, 2]}, {"prompt": "R", "responses": None, "scores": 3}]
+    (problem,) = load_pairs(rows, on_bad_row="drop").problems
+    assert "its fields are those of answer_columns, but their values are not" in str(problem)

@@ -353,6 +353,28 @@ def test_lists_of_answers_keep_their_scores_and_models_and_the_rule_of_pairing(t
     assert [field.name for field in found.lost] == ["scores"]
 
 
+def test_no_answer_of_a_list_is_written_both_good_and_bad_and_the_best_alone_is_imitated(tmp_path):
+    _, labels = written([LIST], "kto", tmp_path)
+    assert [(row["label"], row["score"]) for row in labels] == [(True, 5), (False, 1)]
+    _, imitated = written([LIST], "messages", tmp_path)
+    assert [row["score"] for row in imitated] == [5]
+    for to in ("kto", "messages"):
+        assert len(written([LIST], to, tmp_path, pairing="best_random")[1]) == len(labels if to == "kto" else imitated)
+        with pytest.raises(ConfigError, match="both good and bad"):
+            convert([LIST], to=to, output=tmp_path / "both.jsonl", pairing="all")
+    assert not (tmp_path / "both.jsonl").exists()
+
+
+def test_a_record_that_makes_no_row_is_named_with_its_reason(tmp_path):
+    thought = {"prompt": "Q", "chosen": [{**BOT, "reasoning_content": "Hm."}], "rejected": "A"}
+    with pytest.raises(DataError, match=r"see data\[0\]: the response holds reasoning or a tool call"):
+        convert([thought], to="arena", output=tmp_path / "none.jsonl")
+    found, rows = written([{"prompt": "Q", "chosen": "A", "rejected": "B"}, thought], "arena", tmp_path)
+    assert len(rows) == 1
+    said = "not written: 1 bad_type, the first data[1]: the response holds reasoning or a tool call"
+    assert any(line.startswith(said) for line in found.in_words())
+
+
 def test_a_list_with_an_answer_that_is_more_than_a_text_makes_pairs_of_it():
     thought = Message(role="assistant", content="x", reasoning="hm")
     answers = tuple(Answer(response=one, score=i) for i, one in enumerate(("z", "y", thought)))

@@ -87,6 +87,9 @@ def test_a_folder_without_data_is_one_sentence(tmp_path):
         (("a.jsonl", "a.jsonl.gz"), "holds a.jsonl and a.jsonl.gz, the same data twice; keep one of them"),
         (("train-1.jsonl", "test-1.jsonl"), "holds the splits test, train, and training on all would leave none"),
         (("train.jsonl", "val.jsonl"), "holds the splits train, validation"),
+        (("train.jsonl", "held_out.jsonl"), "holds the splits holdout, train"),
+        (("hh_train.jsonl", "hh_test.jsonl"), "holds the splits test, train"),
+        (("a.train-1.jsonl", "a.dev-12.jsonl"), "holds the splits validation, train"),
         (("x-00000-of-00003.jsonl", "x-00002-of-00003.jsonl"), "of the 3 shards of x, number 1 is missing"),
     ],
 )
@@ -101,6 +104,25 @@ def test_two_spellings_of_an_ending_are_one_format_and_whole_sets_are_read(tmp_p
     for number in range(2):
         write(tmp_path / f"x-0000{number}-of-00002.jsonl", rows(number))
     assert chosen(tmp_path) == ["good 0", "good 1", "good 3"]
+
+
+def test_what_datasets_computed_from_the_data_is_not_read_beside_it(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    for name, held in (
+        ("hh-train.arrow", rows(1, 2)),
+        ("cache-1a2b.arrow", rows(1)),
+        ("cache-0_00000_of_00002.arrow", []),
+    ):
+        table = pyarrow.Table.from_pylist(held, schema=pyarrow.Table.from_pylist(rows(1)).schema)
+        with pyarrow.ipc.new_stream(tmp_path / name, table.schema) as writer:
+            writer.write_table(table)
+    assert chosen(tmp_path) == ["good 1", "good 2"]
+
+
+def test_a_word_for_a_split_in_the_names_of_different_data_splits_nothing(tmp_path):
+    write(tmp_path / "unit_test_1.jsonl", rows(1))
+    write(tmp_path / "web_train_1.jsonl", rows(2))
+    assert chosen(tmp_path) == ["good 1", "good 2"]
 
 
 def test_tables_with_other_columns_are_refused_and_objects_may_have_more(tmp_path):

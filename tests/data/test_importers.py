@@ -121,7 +121,7 @@ def test_weight_probability_and_margin_are_read_with_the_pair():
 @pytest.mark.parametrize(
     ("change", "code", "reason"),
     [
-        ({"chosen": 3}, "bad_type", "'chosen' must be a list of messages, got a number"),
+        ({"chosen": 3}, "bad_type", "'chosen' must be text or messages, got a number"),
         ({"prompt": []}, "missing_field", "'prompt' holds no messages"),
         ({"prompt": ["Q"]}, "bad_type", r"'prompt\[0\]' must be a message, got text"),
         ({"chosen": [QUESTION_ROW]}, "bad_type", "last message of 'chosen' is the user's"),

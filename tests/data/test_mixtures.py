@@ -77,6 +77,13 @@ def test_what_cannot_be_meant_is_one_sentence(files, options, words):
     assert words in str(caught.value)
 
 
+def test_a_random_choice_without_a_number_is_refused(files):
+    with pytest.raises(ConfigError, match="chooses records up to a limit; say how many"):
+        load_pairs(files[0], subset="random")
+    with pytest.raises(ValueError, match=r"a random choice needs `data.max_rows`"):
+        DataConfig(subset="random")
+
+
 def test_an_option_that_nobody_would_read_is_refused(tmp_path):
     prompts = write(tmp_path / "prompts.jsonl", [{"prompt": "p"}])
     votes = write(tmp_path / "votes.jsonl", [{"model_a": "x", "model_b": "y", "winner": "model_a"}])
@@ -280,3 +287,10 @@ class TestEachSourceReadInItsOwnWay:
                 load(f"{path}::kind=pairs")
         with pytest.raises(ConfigError, match="both good and bad"):
             load_labelled(f"{files[0]}::pairing=all")
+
+
+def test_the_path_of_a_part_may_be_a_path(tmp_path):
+    file = write(tmp_path / "pairs.jsonl", [pair(1)])
+    (read,) = load_pairs([Part(file, weight=2)]).records
+    assert (read.weight, str(read.origin)) == (2, f"{file}:1")
+    assert Part(file) == Part(str(file))

@@ -11,6 +11,7 @@ USER, BOT = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "
 PAIR = {"prompt": "Q", "chosen": "x", "rejected": "y"}
 SHOWN = {"instruction": "Q", "output": "R"}
 VOTE = {"left": "tea", "right": "coffee", "winner": "left"}
+TIED = {"question": "Q", "answer_0": "x", "answer_1": "y", "score_0": 0, "score_1": 0}
 ROLES = ("user", "assistant")
 COUNTS = {"left": "tea", "right": "coffee", "left_wins": 3, "right_wins": 1}
 
@@ -35,6 +36,7 @@ COUNTS = {"left": "tea", "right": "coffee", "left_wins": 3, "right_wins": 1}
         (load_prompts, VOTE, "`penchant rank` reads them, as votes"),
         (load_votes, PAIR, "`penchant dpo` reads them, as preference pairs"),
         (load_votes, {"prompt": "Q", "completion": "R"}, "`penchant sft` reads them, as demonstrations"),
+        (load_votes, TIED, "`penchant dpo` reads them, as preference pairs"),
     ],
     ids=lambda one: getattr(one, "__name__", str(one)),
 )

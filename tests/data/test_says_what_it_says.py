@@ -1,12 +1,13 @@
 """What a row says is heard as it is said: no value is taken for absent, joined to another, or read in part."""
 
 import copy
+import re
 from functools import reduce
 
 import pytest
 
 import penchant as pt
-from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
+from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts, load_votes
 from penchant.data.importers.values import says_nothing
 from penchant.data.read_as import TABLES
 from penchant.data.records import Origin
@@ -276,3 +277,82 @@ def test_what_turns_a_row_round_or_takes_it_out_refuses_it(load, row, neutral):
     with pytest.raises(DataError, match="row"):
         load([row])
     assert load([row | neutral]).verdict_counts == {"keep": 1}
+
+
+ANSWERS = {"prompt": "Q", "response_a": "a lamp", "response_b": "a star"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected"), [("response_b", "response_a"), ("B", "A"), ("Response_B", "response_a")]
+)
+def test_the_name_of_a_response_is_not_trained_on_in_place_of_its_text(chosen, rejected):
+    row = ANSWERS | {"chosen": chosen, "rejected": rejected}
+    with pytest.raises(DataError, match="the fields 'response_b' and 'response_a'; write the texts"):
+        load_pairs([row])
+    (pair,) = load_pairs([row], format="prompt_chosen_rejected").records
+    assert pair.chosen == chosen
+    (options,) = load_pairs([{"prompt": "Q", "A": "a lamp", "B": "a star", "chosen": "B", "rejected": "A"}]).records
+    assert options.chosen == "B"
+
+
+@pytest.mark.parametrize("load", [load_pairs, load_votes])
+def test_an_answer_under_another_name_is_no_row_that_nobody_has_answered(load):
+    row = ANSWERS | {"model_a": "M", "model_b": "N", "preference": "b"}
+    unanswered = ANSWERS | {"model_a": "M", "model_b": "N", "winner": None}
+    with pytest.raises(DataError, match="'preference' is 'b', which may be the answer; rename it"):
+        load([unanswered, row])
+    assert len(load([row], columns={"preference": "winner"}).records) == 1
+    with pytest.raises(DataError, match=r"nobody has answered yet.*fields not read: my_score \(in 1 row"):
+        load_pairs([unanswered | {"my_score": 3}])
+
+
+def test_a_winner_may_be_the_field_of_its_response():
+    (pair,) = load_pairs([ANSWERS | {"winner": "response_b"}]).records
+    assert (pair.chosen, pair.rejected) == ("a star", "a lamp")
+
+
+COMPARED = {"id": "1", "prompt": "Q", "a": {"text": "a lamp"}, "b": {"text": "a star"}, "outcome": "b"}
+
+
+def test_the_prompt_of_a_comparison_may_be_a_text():
+    (pair,) = load_pairs([COMPARED]).records
+    assert [(one.role, one.content) for one in pair.prompt] == [("user", "Q")]
+    assert (pair.chosen, pair.rejected) == ("a star", "a lamp")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"prompt": {"role": "user"}}, "'prompt' must be a list, got {'role': 'user'}; correct 'prompt'"),
+        ({"a": "a lamp"}, "'a' must be an object, got 'a lamp'; correct 'a'"),
+        ({"a": {"text": 1}}, "'a.text' must be text, got 1; correct 'a.text'"),
+        ({"strength": "much"}, "'strength' must be a whole number, got 'much'; correct 'strength'"),
+        ({"more": 1}, "this format has no field 'more'; remove 'more'"),
+    ],
+)
+def test_a_wrong_value_of_a_comparison_is_told_in_words_of_json(wrong, said):
+    with pytest.raises(DataError, match=re.escape(said)):
+        load_pairs([COMPARED | wrong])
+
+
+def test_a_row_that_stands_for_several_votes_is_not_counted_as_one(tmp_path):
+    vote = {"left": "tea", "right": "coffee", "winner": "left"}
+    file = tmp_path / "votes.csv"
+    file.write_text("left,right,winner,count\ntea,coffee,left,1\ntea,coffee,right,30\n", encoding="utf-8")
+    for data in ([vote | {"count": 1}, vote | {"count": 30}], file):
+        with pytest.raises(DataError, match="'count' says how many votes the row stands for; write a row for each"):
+            load_votes(data)
+    assert len(load_votes([vote | {"count": 1}]).records) == 1
+    assert len(load_pairs([PAIR | {"count": 30}]).records) == 1
+    answers = [{"text": "A", "score": 1, "votes": 2}, {"text": "B", "score": 2, "votes": 3}]
+    assert len(load_pairs([{"prompt": "Q", "answers": answers}]).records) == 1
+
+
+@pytest.mark.parametrize("load", [load_pairs, load_votes])
+def test_a_tie_beside_a_field_that_names_a_side_is_refused(load):
+    row = ANSWERS | {"model_a": "M", "model_b": "N", "winner": "tie"}
+    with pytest.raises(DataError, match=r"'preference' is 'B', and arena_\w+ prefers neither answer, which differ"):
+        load([row, row | {"winner": "a", "prompt": "R"}, row | {"preference": "B"}])
+    good = row | {"winner": "a", "prompt": "R"}
+    for more in ({"preference": "tie"}, {"preference": 2}, {"preference": "helpfulness"}):
+        assert load([row | more, good]).verdict_counts == load([row, good]).verdict_counts

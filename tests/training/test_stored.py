@@ -149,7 +149,7 @@ def test_a_store_serves_only_the_tokenizer_template_limits_and_rows_that_it_was_
         {"limits": Limits(29, 20)},
         {"limits": Limits(30, 19)},
         {"options": replace(ALL, limit=20)},
-        {"options": replace(ALL, otherwise="best_worst")},
+        {"options": replace(ALL, rules=("best_worst", "best_random"))},
         {"options": replace(ALL, min_gap=0.5)},
         {"options": replace(ALL, limit=20, subset="random")},
         {"options": replace(ALL, limit=20, subset="random", seed=1)},

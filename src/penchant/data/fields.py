@@ -16,13 +16,31 @@ from penchant.data.importers.base import Importer
 from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, ROLES
 from penchant.data.importers.values import is_truth, says_nothing
 from penchant.data.importers.vote_fields import Vote
-from penchant.data.importers.winners import names_chosen, names_winner, preferred, says_preferred, says_tie
-from penchant.data.meanings import HARMLESS, MEANINGFUL, NAMELESS, OF_ANSWERS, OF_OTHER_FORMATS, Meaning
+from penchant.data.importers.winners import (
+    answers_named,
+    may_answer,
+    names_a_side,
+    names_chosen,
+    names_winner,
+    preferred,
+    says_preferred,
+    says_tie,
+)
+from penchant.data.meanings import HARMLESS, MEANINGFUL, NAMELESS, OF_ANSWERS, OF_OTHER_FORMATS, TIMES, Meaning
 from penchant.data.records import Comparison, Demonstration, Document, Origin, PreferencePair
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
 
-__all__ = ["UnreadField", "UnreadFields", "harmless_of", "in_words", "unread_of"]
+__all__ = [
+    "UnreadField",
+    "UnreadFields",
+    "harmless_of",
+    "in_words",
+    "refuse_answer_elsewhere",
+    "refuse_names_as_responses",
+    "refuse_side_beside_tie",
+    "unread_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +111,38 @@ def unread_of(row: Row, importer: Importer[Any], records: Sequence[object], *, c
     return names
 
 
+def refuse_answer_elsewhere(row: Row, importer: Importer[Any]) -> None:
+    """Raise BadRow if a field that the format does not read may hold the answer of a row that it finds unanswered."""
+    for name in row:
+        if name not in importer.reads and may_answer(row, name):
+            reason = f"it is unanswered as {importer.name}, and '{name}' is {shown(row[name])}, which may be the answer"
+            fix = f"rename it, `columns=...`, to what this format reads ({importer.description}), or remove it"
+            raise BadRow("unread_field", reason, fix)
+
+
+def refuse_side_beside_tie(row: Row, name: str, importer: Importer[Any]) -> None:
+    """Raise BadRow if a field that the format does not read names the better of two answers of which it has none."""
+    if name not in importer.reads and names_a_side(row, name):
+        reason = f"'{name}' is {shown(row[name])}, and {importer.name} prefers neither answer, which differ"
+        fix = f"remove one of them; `format=\"{importer.name}\"` leaves '{name}' unread"
+        raise BadRow("bad_type", reason, fix)
+
+
+def refuse_names_as_responses(row: Row, unread: Iterable[str], records: Sequence[object]) -> None:
+    """Raise BadRow if the two responses are the names of two fields that are not read."""
+    sides = preferred(records[0]) if len(records) == 1 and isinstance(records[0], PreferencePair) else None
+    if sides and (held := answers_named(row, unread, sides)):
+        reason = f"the responses are {shown(sides[0])} and {shown(sides[1])}, the fields '{held[0]}' and '{held[1]}'"
+        fix = "write the texts of these fields instead, or name the format if the names are meant: `format=...`"
+        raise BadRow("unread_field", reason, fix)
+
+
 def _names_the_preferred(row: Row, name: str, importer: Importer[Any], record: object, *, chosen: bool) -> bool:
     """Whether the field agrees with the format's preference. Raises BadRow where it prefers another answer, or none."""
     sides = preferred(record)
     if sides is None:
+        if not chosen:
+            refuse_side_beside_tie(row, name, importer)
         return says_tie(row[name])
     said = says_preferred(row, name, record, sides)
     if said is not False or chosen:
@@ -175,7 +221,7 @@ def _unread_of_messages(name: str, value: Any) -> list[str]:
 def _is_not_known(key: str, value: object, where: str, *, is_answer: bool = True) -> bool:
     """Whether a nested field is to be listed. Raises BadRow for a meaningful one that changes something."""
     meaning = MEANINGFUL.get(key.strip().lower())
-    if meaning is None or meaning in OF_OTHER_FORMATS or (meaning in OF_ANSWERS and not is_answer):
+    if meaning is None or meaning in (*OF_OTHER_FORMATS, TIMES) or (meaning in OF_ANSWERS and not is_answer):
         return True
     if not meaning.is_neutral(value):
         raise BadRow("unread_field", f"{where} {meaning.why}", meaning.fix)

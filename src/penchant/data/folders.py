@@ -22,12 +22,15 @@ __all__ = ["files_of_folder", "files_of_pattern", "is_pattern"]
 
 ASIDE = re.compile(
     r"[._].*|(readme|licen[cs]e|notice|changelog|source|citation)(\.(md|txt|rst|cff|bib))?|.*\.(md|lock|crc|sha256|md5|py)|.*\.votes\.json"
-    r"|(dataset_infos?|dataset_dict|state)\.json",
+    r"|(dataset_infos?|dataset_dict|state)\.json|cache-[0-9a-f]+(_\d+_of_\d+)?\.arrow",
     re.IGNORECASE,
 )
-"""Names of files that accompany data."""
-SPLITS = {"training": "train", "testing": "test", "valid": "validation", "val": "validation", "dev": "validation"}
-SPLIT = re.compile(rf"(train|test|validation|eval|{'|'.join(SPLITS)})(?=[-_.]|$)", re.IGNORECASE)
+"""Names of files that accompany data; `datasets` keeps what it computed from the data in `cache-*.arrow`."""
+SPLITS = {
+    **{"training": "train", "testing": "test", "valid": "validation", "val": "validation", "dev": "validation"},
+    **dict.fromkeys(("heldout", "held_out", "held-out"), "holdout"),
+}
+SPLIT = re.compile(rf"(?<![^-_.])(train|test|validation|eval|holdout|{'|'.join(SPLITS)})(?=[-_.]|$)", re.IGNORECASE)
 MOST_NAMED = 5
 SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)(\..*)?")
 
@@ -151,13 +154,20 @@ def _format(file: Path) -> str:
 
 
 def _require_whole(folder: Path, files: Sequence[Path]) -> None:
-    """Raise DataError unless the files are of one split and no numbered shard is missing."""
-    splits = {SPLITS.get(name := found[1].lower(), name): None for file in files if (found := SPLIT.match(file.name))}
-    if len(splits) > 1:
-        first = next(found[1] for file in files if (found := SPLIT.match(file.name)))
+    """Raise DataError unless the files are of one split and no numbered shard is missing.
+
+    A split is the first word of a name, or the only word in which two names differ.
+    """
+    alike: dict[str, dict[str, str]] = {}
+    for file in files:
+        if found := SPLIT.search(file.name):
+            rest = re.sub(r"\d+", "", SPLIT.sub("*", file.name, count=1)) if found.start() else ""
+            split = SPLITS.get(name := found[1].lower(), name)
+            alike.setdefault(rest, {}).setdefault(split, f"{'*' if found.start() else ''}{found[1]}*")
+    for splits in (one for one in alike.values() if len(one) > 1):
         raise DataError(
             f"{folder}: holds the splits {_in_words(splits)}, and training on all would leave none to measure on; say "
-            f"which to read with a pattern, such as '{folder}/{first}*'."
+            f"which to read with a pattern, such as '{folder}/{next(iter(splits.values()))}'."
         )
     sets: dict[tuple[str, int], set[int]] = {}
     for file in files:

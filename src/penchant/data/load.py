@@ -12,7 +12,7 @@ from penchant.data.importers import Vote
 from penchant.data.kinds import Kind, guess_kind, kinds_of
 from penchant.data.mixtures import Subset
 from penchant.data.options import OnBadRow, ReadOptions
-from penchant.data.pairing import PairingRule
+from penchant.data.pairing import ONE_LABEL, PairingRule
 from penchant.data.read_as import Columns
 from penchant.data.reading import Loaded, Reading, no_search_for_cycles
 from penchant.data.record_kinds import (
@@ -89,15 +89,8 @@ def load_labelled(
     Preference pairs are split, see `labelled_from_pairs`; `limit` then counts pairs. Of a list of answers the best is
     good, and the worst, or a random one, bad; other rules, which could call one answer both, are a ConfigError.
     """
-    options = ReadOptions(on_bad_row, limit, subset, seed, columns, format, pairing, min_gap, "best_worst")
-    sources = options.sources(data)
-    for rule in (options.pairing, *(part_of(source).pairing for source in sources)):
-        if rule not in (None, "best_worst", "best_random"):
-            raise ConfigError(
-                f'pairing="{rule}" would label an answer between the best and the worst both good and bad; choose '
-                '`pairing="best_worst"` or `pairing="best_random"`.'
-            )
-    return _labelled(sources, options)
+    options = ReadOptions(on_bad_row, limit, subset, seed, columns, format, pairing, min_gap, ONE_LABEL)
+    return _labelled(options.sources(data), options)
 
 
 def _labelled(sources: Sequence[Source], options: ReadOptions) -> Loaded[Labelled]:

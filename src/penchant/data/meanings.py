@@ -7,7 +7,7 @@ from typing import Literal
 
 from penchant.data.importers.values import TRUTH
 
-__all__ = ["HARMLESS", "MEANINGFUL", "NAMELESS", "OF_ANSWERS", "OF_OTHER_FORMATS", "Meaning"]
+__all__ = ["HARMLESS", "MEANINGFUL", "NAMELESS", "OF_ANSWERS", "OF_OTHER_FORMATS", "TIMES", "Meaning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,15 @@ _GROUNDS = Meaning(
     says=_holds_words,
 )
 
+TIMES = Meaning(
+    "says how many votes the row stands for",
+    "write a row for each vote, or the wins of both sides as left, right, left_wins, right_wins",
+    ("1", "1.0"),
+    says=_is_one_value,
+    nothing_of=("PreferencePair", "Comparison", "AnswerList", "Labelled", *_NO_PREFERENCES),
+)
+"""Of a whole row; inside an answer or a message such a number counts something else."""
+
 OF_OTHER_FORMATS = (_CONVERSATION, _ASKED, _RESPONSE)
 OF_ANSWERS = (_LABEL, _WEIGHT, _TRAIN)
 """Fields that concern an answer, and mean nothing in another role's message."""
@@ -169,6 +178,7 @@ MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("probability", "soft_label", "chosen_prob"), _SURE),
     **dict.fromkeys(("train", "training", "trainable", "loss_mask", "loss_weight", "label_mask"), _TRAIN),
     **dict.fromkeys(("mask", "masked"), _MASK),
+    **dict.fromkeys(("count", "counts", "num_votes", "n_votes", "votes", "frequency"), TIMES),
     **dict.fromkeys(("deleted", "discarded", "excluded"), _LEFT_OUT),
     **dict.fromkeys(("swapped", "is_swapped", "flipped"), _TURNED),
     **dict.fromkeys(("tie", "is_tie"), _TIE),

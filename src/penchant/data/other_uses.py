@@ -25,6 +25,7 @@ USES = {
     "prompts": "`penchant sample` reads them, as prompts",
 }
 """The command for what each table holds; the first that fits is named."""
+NEITHER = ("tie", "both_bad")
 PARTS = {
     ("gpt_result", "gpt_reason"): "these are a judge's verdicts, which belong in the judged rows of the same `idx`",
     ("context", "response", "feedback"): "it says in words how good one response is, but holds no pair",
@@ -61,6 +62,8 @@ def _takes(one: Importer[Any], row: Row, kind: str) -> bool:
             unread = unread_of(row, one, as_tuple(one.convert(row)))
             # sampling would ignore the answers, which does not help someone who trains on them
             return kind != "prompts" or not (unread or any(not says_nothing(row.get(name)) for name in one.harmless))
-    except (BadRow, ValidationError):
+    except BadRow as bad:
+        return bad.code in NEITHER  # it is read, and its answers are as good as each other
+    except ValidationError:
         pass
     return False

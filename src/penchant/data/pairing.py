@@ -21,8 +21,10 @@ from penchant.wording import shown
 
 __all__ = [
     "ALL_PAIRS",
+    "ALL_RULES",
     "BEST_WORST",
     "MOST_PAIRS",
+    "ONE_LABEL",
     "Pairing",
     "PairingRule",
     "Scored",
@@ -33,6 +35,9 @@ __all__ = [
 ]
 
 PairingRule = Literal["all", "best_worst", "best_random", "adjacent"]
+ALL_RULES: tuple[PairingRule, ...] = get_args(PairingRule)
+ONE_LABEL: tuple[PairingRule, ...] = ("best_worst", "best_random")
+"""The rules by which no answer of a list is the better one of a pair and the worse one of another."""
 MOST_PAIRS = 10_000
 """The most pairs of one list; if "all" would make more, the list is refused."""
 Scored = tuple[float, Response]
@@ -54,8 +59,8 @@ class Pairing:
     min_gap: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.rule not in get_args(PairingRule):
-            raise ConfigError(f"pairing must be {', '.join(get_args(PairingRule))}, got {shown(self.rule)}.")
+        if self.rule not in ALL_RULES:
+            raise ConfigError(f"pairing must be {', '.join(ALL_RULES)}, got {shown(self.rule)}.")
         number = isinstance(self.min_gap, int | float) and not isinstance(self.min_gap, bool)
         if not number or not isfinite(self.min_gap) or self.min_gap < 0:
             raise ConfigError(f"min_gap must be a number that is at least 0, got {shown(self.min_gap)}.")

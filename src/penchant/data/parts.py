@@ -29,10 +29,11 @@ NUMBERS = ("weight", "max_rows", "min_gap")
 class Part:
     """How to read one source.
 
-    path: a file, a folder, a pattern, `hub:owner/name` or `-`. weight: factor on the loss of each record, above 0.
-    max_rows: the most records to take. subset: which ones, the first or a random sample. kind: the kind of its records,
-    if its rows could be read as another. columns, format, pairing, min_gap: as for `load_pairs`; they override the
-    options given for all sources. copy: the number of this part among those with the same path, set when opened.
+    path: a file, a folder, a pattern, `hub:owner/name` or `-`, as a text or a Path. weight: factor on the loss of each
+    record, above 0. max_rows: the most records to take. subset: which ones, the first or a random sample. kind: the
+    kind of its records, if its rows could be read as another. columns, format, pairing, min_gap: as for `load_pairs`;
+    they override the options given for all sources. copy: the number of this part among those with the same path, set
+    when opened.
 
     Raises ConfigError for an invalid value.
     """
@@ -49,13 +50,14 @@ class Part:
     copy: int = 1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "path", os.fspath(self.path))
         if not (_is_number(self.weight) and math.isfinite(self.weight) and self.weight > 0):
             raise ConfigError(
-                f"{self.path}: the weight of its rows must be a number above 0, got {self.weight}; leave the file out "
-                "if they are not to count."
+                f"{self.path}: the weight of its rows must be a number above 0, got {shown(self.weight)}; leave the "
+                "file out if they are not to count."
             )
         if self.max_rows is not None and (not _is_number(self.max_rows, int) or self.max_rows < 1):
-            raise ConfigError(f"{self.path}: max_rows must be a whole number from 1 on, got {self.max_rows}.")
+            raise ConfigError(f"{self.path}: max_rows must be a whole number from 1 on, got {shown(self.max_rows)}.")
         require_subset(self.subset, self.path)
         if self.subset != "head" and self.max_rows is None:
             raise ConfigError(

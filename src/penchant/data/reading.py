@@ -199,7 +199,8 @@ class Reading(Generic[Record]):
         found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
         if self.counts.keys() == {"unanswered"}:
             ways = "`penchant votes import` asks people, `penchant judge` a judge"
-            return f"({found}); {CODES['unanswered'].meaning}: {ways}"
+            unread = in_words(self._reader.unread.listed())
+            return f"({found}); {CODES['unanswered'].meaning}: {ways}" + (unread and f"; {unread}")
         if self.counts.keys() == {"no_scores"}:
             return f"({found}); {CODES['no_scores'].meaning}: `penchant votes import` asks people"
         most = self.counts.most_common(1)[0][0]

@@ -7,7 +7,14 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from penchant.data.fields import UnreadFields, harmless_of, unread_of
+from penchant.data.fields import (
+    UnreadFields,
+    harmless_of,
+    refuse_answer_elsewhere,
+    refuse_names_as_responses,
+    refuse_side_beside_tie,
+    unread_of,
+)
 from penchant.data.files import Row
 from penchant.data.gathering import as_in_file
 from penchant.data.heeding import LISTS
@@ -104,18 +111,36 @@ class Reader(Generic[Record]):
 
     def converted(self, row: Row, importer: OneOrMore[Record], origin: Origin) -> tuple[tuple[Record, ...], list[str]]:
         """The records of a row, and the names of its unread fields. Raises BadRow."""
+        chosen = self._chosen or self._only is not None
         try:
             found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
-        chosen = self._chosen or self._only is not None
+        except BadRow as bad:
+            if not chosen and bad.code in ("tie", "both_bad"):
+                for name in row:
+                    refuse_side_beside_tie(row, name, importer)
+            elif bad.code == UNANSWERED[0]:
+                self._note_unanswered(row, importer, origin, chosen=chosen)
+            raise
+        if not found and not chosen:
+            refuse_answer_elsewhere(row, importer)
         names = unread_of(row, importer, as_tuple(found), chosen=chosen)
         if not chosen:
             same = self._read_twice(row, importer, as_tuple(found))
             names = [name for name in names if name not in same] if same else names
+            if names:
+                refuse_names_as_responses(row, names, as_tuple(found))
         if len(self._compared) < MOST_COMPARED and tuple(row) not in self._compared:
             self._note_fits(row, importer, found, origin)
         return as_tuple(found), names
+
+    def _note_unanswered(self, row: Row, importer: OneOrMore[Record], origin: Origin, *, chosen: bool) -> None:
+        """List what is not read of an unanswered row. Raises BadRow if the answer may be in it."""
+        if not chosen:
+            refuse_answer_elsewhere(row, importer)
+        with suppress(BadRow):
+            self.unread.add(unread_of(row, importer, (), chosen=True), origin)
 
     def candidates(self, names: tuple[str, ...]) -> Sequence[OneOrMore[Record]]:
         """The importers of the table whose required fields are all among these."""
@@ -264,18 +289,19 @@ def _of_no_format(row: Row, importers: Sequence[Importer[Any]], whose: str) -> B
 
     one = min([one for one in importers if one.needs] or importers, key=distance)
     absent = [f"'{name}'" for name in one.needs if row.get(name) is None]
-    if len(absent) == len(one.needs):
+    if len(absent) == len(one.needs) and (one.needs or any(group.isdisjoint(row) for group in one.needs_one_of)):
         reason = f"its fields ({', '.join(map(str, row)) or 'none'}) are not those of {whose}"
         return BadRow("missing_field", reason, "remove the row, or look at the formats in docs/data.md")
     if absent:
         missing = f"field {absent[0]} is" if len(absent) == 1 else f"fields {' and '.join(absent)} are"
         return BadRow("missing_field", f"the {missing} missing", f"add {' and '.join(absent)} to the row")
-    try:
-        one.convert(row)
-    except BadRow as bad:
-        return bad
-    except ValidationError as error:
-        return bad_row_from_validation(error)
+    if one.needs:
+        try:
+            one.convert(row)
+        except BadRow as bad:
+            return bad
+        except ValidationError as error:
+            return bad_row_from_validation(error)
     return BadRow(
         "bad_type", f"its fields are those of {one.name}, but their values are not", f"write {one.description}"
     )

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from penchant.data.records import Origin
+from penchant.strict_json import EXPECTED
 from penchant.wording import MAX_REASON, one_line, shown
 
 __all__ = ["CODES", "BadRow", "Code", "Severity", "Verdict", "bad_row_from_validation"]
@@ -112,6 +113,11 @@ def bad_row_from_validation(error: ValidationError) -> BadRow:
             f"'{field}' is not UTF-8 text: it holds bytes, or half of a surrogate pair, that make no character",
             "write the text again as UTF-8",
         )
+    if first["type"] == "extra_forbidden":
+        return BadRow("bad_type", f"this format has no field '{field}'", f"remove '{field}'")
+    if expected := EXPECTED.get(first["type"]):
+        reason = f"'{field}' must be {expected}, got {shown(first['input'])}"
+        return BadRow("bad_type", reason, f"correct '{field}'")
     complaint = first["msg"][:1].lower() + first["msg"][1:]
     got = shown(first["input"])
     return BadRow("bad_type", f"the field '{field}' is {got}: {complaint}", f"correct '{field}'")

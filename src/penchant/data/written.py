@@ -32,12 +32,14 @@ from penchant.data.records import (
 from penchant.data.tasks import FLIPPED, task_from_pair, task_of
 from penchant.data.verdicts import CODES, BadRow
 
-__all__ = ["WRITERS", "Target", "Writable", "arena_row", "lost_in"]
+__all__ = ["ONE_RESPONSE", "WRITERS", "Target", "Writable", "arena_row", "lost_in"]
 
 Target = Literal["trl", "kto", "messages", "arena", "comparisons"]
 Writable: TypeAlias = PreferencePair | Comparison | Labelled | Demonstration
 WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
 """The outcomes' names in the data of Chatbot Arena."""
+ONE_RESPONSE = ("kto", "messages")
+"""Formats with one response in a row, so that an answer of a list must not be both the better and the worse one."""
 HELD_BY: dict[str, set[str]] = {
     "trl": {"weight", "probability", "margin", "gap", "id", "models", "scores"},
     "kto": {"weight", "id", "models", "scores"},

@@ -176,6 +176,12 @@ class DataConfig(Section):
         )
 
     @model_validator(mode="after")
+    def _a_random_choice_has_a_number(self) -> DataConfig:
+        if self.subset == "random" and self.max_rows is None:
+            raise ValueError("a random choice needs `data.max_rows`, the number of records")
+        return self
+
+    @model_validator(mode="after")
     def _prompt_leaves_room(self) -> DataConfig:
         if self.max_prompt_length is not None and self.max_prompt_length >= self.max_length:
             raise ValueError(

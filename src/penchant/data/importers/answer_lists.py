@@ -178,8 +178,9 @@ def _matches_objects(row: Row, *, marks: tuple[str, ...]) -> bool:
 
 
 def _matches_columns(row: Row) -> bool:
-    name = _name(row, LISTS) if _name(row, QUESTIONS) else None
-    held = row.get(name) if name else None
+    if not _name(row, QUESTIONS):
+        return False
+    held = row.get(_name(row, LISTS) or next((name for name in LISTS if row.get(name) == []), ""))
     return (
         isinstance(held, list)
         and all(one is None or isinstance(one, (str, list)) for one in held)

@@ -1,10 +1,16 @@
 """Import comparisons in Penchant's own form, as annotation writes them: one `Comparison` per row."""
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer
+from penchant.data.importers.base import Importer, prompt_field
 from penchant.data.records import Comparison
 
 __all__ = ["COMPARISON"]
+
+
+def convert(row: Row) -> Comparison:
+    """Convert a comparison; a prompt that is a text is read as in every format."""
+    asked = {"prompt": prompt_field({"prompt": row["prompt"]}, "prompt")} if isinstance(row["prompt"], str) else {}
+    return Comparison.model_validate({**row, **asked})
 
 
 def matches(row: Row) -> bool:
@@ -13,7 +19,7 @@ def matches(row: Row) -> bool:
 
 COMPARISON: Importer[Comparison] = Importer(
     name="comparisons",
-    description="id, prompt (messages), a, b (each with text and, to rank, source), outcome (a, b, tie or both_bad)",
+    description="id, prompt, a, b (each with text and, to rank, source), outcome (a, b, tie or both_bad)",
     example={
         "id": "sun-1",
         "prompt": [{"role": "user", "content": "What is the sun?"}],
@@ -23,6 +29,6 @@ COMPARISON: Importer[Comparison] = Importer(
     },
     needs=("prompt", "a", "b"),
     matches=matches,
-    convert=Comparison.model_validate,
+    convert=convert,
     reads=frozenset(Comparison.model_fields),
 )

@@ -13,6 +13,7 @@ from penchant.data.importers.base import field, last_response, numbers, opened
 from penchant.data.importers.messages import read_messages
 from penchant.data.importers.side_scores import scores_of_sides
 from penchant.data.importers.transcript import is_transcript, split_transcript
+from penchant.data.importers.values import kind_of
 from penchant.data.quickly import text_pair
 from penchant.data.records import Message, PreferencePair, Response
 from penchant.data.verdicts import CODES, BadRow
@@ -98,9 +99,11 @@ def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
     """Split a side into the messages before the response, and the response."""
     if isinstance(value, str):
         return split_transcript(value, name) if is_transcript(value) else ((), value)
+    if not isinstance(value, list | dict):
+        raise BadRow("bad_type", f"'{name}' must be text or messages, got {kind_of(value)}", "write the response")
     raw = [value] if isinstance(value, dict) else value
     messages = read_messages(raw, name)
-    return messages[:-1], last_response(messages, raw, name)  # type: ignore[arg-type]  # a list, or it was refused
+    return messages[:-1], last_response(messages, raw, name)
 
 
 def prompt_of_pair(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDES) -> tuple[Message, ...]:

@@ -34,8 +34,8 @@ __all__ = [
 Side = Literal["left", "right"]
 
 OUTCOMES = {
-    **dict.fromkeys(("left", "a", "model_a"), "left"),
-    **dict.fromkeys(("right", "b", "model_b"), "right"),
+    **dict.fromkeys(("left", "a", "model_a", "response_a", "conversation_a"), "left"),
+    **dict.fromkeys(("right", "b", "model_b", "response_b", "conversation_b"), "right"),
     **dict.fromkeys(("tie", "draw", "tie (inconsistent)"), "tie"),
     **dict.fromkeys(("both_bad", "bothbad", "tie (bothbad)"), "both_bad"),
 }

@@ -8,7 +8,7 @@ that only the row's format could read.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,17 @@ from penchant.data.importers.values import TRUTH, says_nothing
 from penchant.data.importers.vote_fields import OUTCOMES, Vote
 from penchant.data.records import Comparison, PreferencePair, response_key
 
-__all__ = ["last_text", "names_chosen", "names_winner", "preferred", "says_preferred", "says_tie"]
+__all__ = [
+    "answers_named",
+    "last_text",
+    "may_answer",
+    "names_a_side",
+    "names_chosen",
+    "names_winner",
+    "preferred",
+    "says_preferred",
+    "says_tie",
+]
 
 _WHO = "human_|overall_|gold_|final_|ai_"
 _WHAT = "_(?:side|model|response|answer|output|completion|candidate|option|one|id|name|label|index)"
@@ -35,6 +45,7 @@ END = re.compile(rf"(?:.*[_\- ])?{SIDE}|.*[a-z](\d)", re.DOTALL)
 ANSWER = (
     "side|model|system|assistant|response|answer|output|completion|candidate|option|choice|conversation|summary|text"
 )
+ANSWERS = tuple(ANSWER.split("|"))
 PLACE = re.compile(rf"(?:the_)?(?:{ANSWER})?_?{SIDE}")
 """A complete value that names a side; any other that ends in a letter or digit names a model, as qwen2."""
 FAMILIES = (("a", "b"), ("1", "2"), ("0", "1"), ("left", "right"), ("j", "k"))
@@ -49,6 +60,36 @@ TEXTS = ("content", "value", "text")
 def names_winner(name: str) -> bool:
     """Whether a field of this name may say which of two answers is better, or that neither is."""
     return WINNER.fullmatch(_plain(name)) is not None
+
+
+def may_answer(row: Row, name: str) -> bool:
+    """Whether a field, in a row that is unanswered otherwise, may be the answer under another name."""
+    value = row[name]
+    if not isinstance(value, str | int | float) or says_nothing(value):
+        return False
+    return names_winner(name) and _plain(name) not in ("status", *LABELS)
+
+
+def names_a_side(row: Row, name: str) -> bool:
+    """Whether a field says in a word that one of the two answers is better."""
+    word = _plain(str(row[name]))
+    is_side = PLACE.fullmatch(word) is not None and not word[-1].isdecimal()
+    return is_side and may_answer(row, name) and not names_chosen(row)
+
+
+def answers_named(row: Row, unread: Iterable[str], sides: tuple[str, str]) -> tuple[str, str] | None:
+    """The two fields whose names the two responses are, as the name `response_b`, or its end, instead of its text.
+
+    unread: the fields that no format reads; a letter or a digit counts only as the end of a longer name.
+    """
+    called: dict[str, str] = {}
+    for name in unread:
+        if isinstance(row.get(name), str | list | dict) and len(plain := _plain(name)) > 1:
+            called |= {plain: name}
+            if plain.startswith(ANSWERS) and (side := _side(END, plain)):
+                called |= {side: name}
+    found = [called.get(_plain(side)) for side in sides]
+    return (found[0], found[1]) if found[0] and found[1] and found[0] != found[1] else None
 
 
 def names_chosen(row: Row) -> bool:
