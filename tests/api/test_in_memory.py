@@ -216,6 +216,17 @@ def test_the_process_is_as_it_was(train, rows, tmp_path, changed, has_folder):
     assert state_of_the_process() == before
 
 
+def test_the_process_is_as_it_was_after_a_model_got_a_new_head(model, rows):
+    small = {"learning_rate": 1e-4, "max_steps": 1, "batch_size": 2, "progress": False}
+    before = state_of_the_process()
+    pt.reward(model, rows, **small)
+    assert state_of_the_process() == before
+    prompts = ["One day", "Tom", "Lily went", "Ben ran"]
+    settings = {"rlhf.method": "ppo", "sampling.max_new_tokens": 4, "save.num_samples": 0}
+    pt.rlhf(model, prompts, judge=lambda p, r: len(r), held_out=0.25, settings=settings, **small)
+    assert state_of_the_process() == before
+
+
 @pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("changed", [{}, {"lora": {"rank": 2}}], ids=["whole", "adapter"])
 def test_two_threads_at_once_give_what_one_gives_alone(train, measured, same_weights, changed):
