@@ -52,6 +52,45 @@ def test_how_to_load_is_refused_beside_a_loaded_model(train, brought):
     assert said.startswith(f"model.{name}: the model is loaded already; ")
 
 
+@pytest.mark.parametrize(
+    "brought", [{"device": "cpu"}, {"dtype": "float32"}, {"chat_template": "plain"}, {"special_tokens": "text"}]
+)
+def test_a_loaded_model_is_not_loaded_otherwise(model, rows, brought):
+    (name,) = brought
+    assert pt.load(model) is model
+    said = refused(lambda: pt.load(model, **brought), pt.ConfigError)
+    assert said == f"`{name}=...` is for loading, and this model is loaded already; leave it out"
+    if name in ("chat_template", "special_tokens"):
+        assert said == refused(lambda: pt.check(rows, model, **brought), pt.ConfigError)
+
+
+def test_zero_is_a_number_that_is_refused_and_not_the_default(train, rows):
+    run = train(max_steps=1, settings={"save.num_samples": 0})
+    assert "beta is above 0, got 0" in refused(lambda: pt.score(run, rows, beta=0, progress=False), pt.ConfigError)
+    for name, least in (("max_length", 8), ("max_pairs", 1)):
+        said = refused(lambda name=name: pt.score(run, rows, **{name: 0}, progress=False), pt.ConfigError)
+        assert said == f"{name} is a whole number from {least}, got 0"
+    assert "'max_length' is 0" in refused(lambda: pt.check(rows, run, max_length=0, progress=False), pt.ConfigError)
+    limits = {"max_length": 64, "max_prompt_length": 64}
+    for call in (pt.check, lambda rows, model, **how: train(model, rows, **how)):
+        assert "leaves no room" in refused(lambda call=call: call(rows, run.model, **limits, progress=False))
+
+
+@pytest.mark.parametrize("call", [pt.sample, pt.evaluate])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("seed", -1), ("seed", 1.5), ("max_prompts", 0), ("max_prompts", 1.5), ("top_k", -1)),
+        *(("temperature", "hot"), ("temperature", True), ("top_p", None)),
+    ],
+)
+def test_a_number_that_is_none_is_named_as_the_argument_it_is(model, call, name, value):
+    own = {} if call is pt.sample else {"judge": "positivity", "reference": model}
+    said = refused(lambda: call(model, ["One day"], **own, **{name: value}, progress=False), pt.ConfigError)
+    assert said.startswith(f"{name} is a ")
+    assert said.endswith(f", got {value!r}")
+
+
 def test_resume_without_an_output_is_refused(train, model):
     assert "`output=...`" in refused(lambda: train(resume=True), pt.ConfigError)
     assert "`output=...`" in refused(lambda: pt.sample(model, ["a"], resume=True, progress=False), pt.ConfigError)

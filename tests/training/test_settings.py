@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from penchant.errors import ConfigError
 from penchant.training.config import DPOConfig, SFTConfig
+from penchant.training.configure import configure
+from penchant.training.given import Given
 from penchant.training.settings import build_config, known_keys
 
 
@@ -91,8 +93,25 @@ def test_lists_and_nothing_can_be_set_from_anywhere():
     config = build_config(DPOConfig, settings=[*needed, "model.lora.targets=[q_proj, v_proj]"], environment={})
     assert config.data.files == ("a.jsonl", "b.jsonl")
     assert config.model.lora.targets == ("q_proj", "v_proj")
+
     without = build_config(DPOConfig, settings=[*needed, "model.reference=null"], environment={})
     assert without.model.reference is None
+
+
+@pytest.mark.parametrize(
+    ("lora", "before", "rank"),
+    [
+        ({}, {}, 16),
+        (True, {}, 16),
+        ({"rank": 2}, {}, 2),
+        (False, {"model.lora.rank": 8}, None),
+        (None, {"model.lora.rank": 8}, 8),
+        ({}, {"model.lora.rank": 8}, 8),
+    ],
+)
+def test_an_argument_for_an_adapter_wins_over_settings_and_an_empty_one_asks_for_one(lora, before, rank):
+    found = configure(DPOConfig, None, before, {"model": "m", "lora": lora}, Given(data=[])).model.lora
+    assert (found and found.rank) == rank
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from penchant.training.configure import configure
 from penchant.training.cost_of_run import Plan
 from penchant.training.export import Exported
 from penchant.training.export import export as export_to
-from penchant.training.given import Given, ModelLike
+from penchant.training.given import Given, ModelLike, loaded_of, name_of_model
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
 from penchant.training.planning import SCHEMAS, plan_run
@@ -37,7 +37,7 @@ __all__ = ["advise", "check", "compare_runs", "export", "lineage", "open_run", "
 
 def check(
     data: Data,
-    model: str | os.PathLike[str] = "smollm2-135m",
+    model: ModelLike = "smollm2-135m",
     *,
     max_length: int = 1024,
     max_prompt_length: int | None = None,
@@ -54,16 +54,25 @@ def check(
 ) -> CheckReport:
     """Report what training would use of the data: kind, counts, every bad row, lengths. Reads only the tokenizer.
 
-    columns, format: see `penchant.data.load_pairs`. pairing, min_gap: which answers of a ranked or scored list become
-    pairs, as in `penchant.dpo`. labels: how to combine several votes on one pair of a project, "majority" or "soft".
-    num_examples: items to keep for inspection, at least 512 (`CheckReport.items`). ches: measure how similar both sides
-    of the first pairs are to the model (arXiv 2410.08847), which reads its weights. Raises UserError where the data
-    cannot be read at all.
+    Args:
+        data: as for `penchant.dpo` or `penchant.sft`.
+        model: a name or path, a run, or a loaded model.
+        max_length, max_prompt_length: in tokens, see `penchant.dpo`; at most the model's context.
+        chat_template, special_tokens: for a model given by name, see `penchant.load`.
+        columns, format: see `penchant.data.load_pairs`.
+        pairing, min_gap: which answers of a ranked or scored list become pairs, as in `penchant.dpo`.
+        labels: how to combine several votes on one pair of a project, "majority" or "soft".
+        num_examples: items to keep for inspection, at least 512 (`CheckReport.items`).
+        ches: measure how similar both sides of the first pairs are to the model (arXiv 2410.08847), which reads its
+            weights.
+
+    Raises:
+        UserError: the data cannot be read at all, the model has no tokenizer, or training would refuse the limits.
     """
     reporter = reporter_of(progress)
     return check_data(
         pairs_in(data, reporter, labels=labels),
-        os.fspath(model),
+        loaded_of(model) or str(name_of_model(model)),
         max_length=max_length,
         max_prompt_length=max_prompt_length,
         chat_template=chat_template,

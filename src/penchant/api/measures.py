@@ -80,8 +80,8 @@ def score(
     from penchant.training.trained import Run
 
     if isinstance(model, Run) and model.path is None:
-        beta = beta or model.ledger.get("beta")
-        max_length = max_length or model.ledger["config"]["data"]["max_length"]
+        beta = model.ledger.get("beta") if beta is None else beta
+        max_length = model.ledger["config"]["data"]["max_length"] if max_length is None else max_length
     with computing():
         return score_pairs(
             _policy(model),

@@ -16,6 +16,7 @@ from penchant.errors import ConfigError
 from penchant.evaluation.sample_lines import found_in
 from penchant.evaluation.samples import Samples
 from penchant.files import require_place
+from penchant.numbers_given import require_whole
 from penchant.progress import Reporter, counted, reporter_of
 from penchant.tokens import special_tokens_of
 
@@ -73,15 +74,8 @@ def sample(
     """
     if resume and output is None:
         raise ConfigError("resume continues a file; name it: `output=...`")
-    for name, value, least in (
-        ("num_responses", num_responses, 1),
-        ("max_new_tokens", max_new_tokens, 1),
-        ("top_k", top_k, 0),
-        ("batch_size", 1 if batch_size is None else batch_size, 1),
-        ("seed", seed, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
+    require_whole("num_responses", num_responses)
+    require_whole("batch_size", batch_size)
     loading = {"device": device, "dtype": dtype, "chat_template": chat_template, "special_tokens": special_tokens}
     asking: dict[str, Any] = {"endpoint_model": endpoint_model, "concurrency": concurrency, "timeout": timeout}
     _refuse_unread(model, endpoint, loading | {"batch_size": batch_size}, asking)

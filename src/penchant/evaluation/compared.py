@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.data import Prompt, shown
-from penchant.errors import ConfigError
 from penchant.evaluation.answers import Answers
 from penchant.evaluation.changes import Change, changes
 from penchant.evaluation.forgetting import Forgetting
@@ -19,6 +18,7 @@ from penchant.evaluation.means import Mean, mean_of
 from penchant.evaluation.pair_scores import Summary
 from penchant.evaluation.verdicts import Two, ask
 from penchant.models.sampler import SamplingParams
+from penchant.numbers_given import require_whole
 from penchant.progress import Reporter, Silent
 from penchant.ranking.cautions import warning_of
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
@@ -132,8 +132,8 @@ def compare_answers(
     have several or the judge was asked several times; of means over prompts (`paired_means`). seed: decides which
     answer is shown first, and the resamples. Raises UserError if the judge fails.
     """
-    if repeats < 1:
-        raise ConfigError(f"repeats is a whole number from 1, got {repeats}")
+    require_whole("repeats", repeats)
+    require_whole("seed", seed, 0)
     both = [
         Two(prompt, old, new)
         for prompt in prompts

@@ -50,8 +50,9 @@ def build_config(
     """Build the validated configuration. Raises ConfigError with the key, its value and what to do.
 
     file: YAML. settings: "section.key=value", values in YAML, or dotted keys to values. flags: dotted keys to
-    values; None means the flag was not given. environment: PENCHANT_SECTION__KEY=value; None: none is read. required:
-    keys that must be set. flags_are: the name of the flags' source in messages.
+    values; None means the flag was not given, False for a section that it is null. environment:
+    PENCHANT_SECTION__KEY=value; None: none is read. required: keys that must be set. flags_are: the name of the flags'
+    source in messages.
     """
     keys, texts = known_keys(schema), _text_keys(schema)
     merged: dict[str, tuple[Any, str]] = {}
@@ -65,7 +66,7 @@ def build_config(
     _add_settings(merged, settings, keys, texts)
     for key, value in (flags or {}).items():
         if value is not None:
-            _put(merged, key, value, flags_are)
+            _put(merged, key, None if value is False and keys.get(key) else value, flags_are)
     if file is not None:
         _refuse_code_named_in(str(file), merged)
     _add_preset(merged, keys, str(file))
