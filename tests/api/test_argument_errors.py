@@ -23,6 +23,7 @@ def refused(call, kind=pt.UserError):
         ("num_train_epochs", "epochs"),
         ("loss_type", "objective"),
         ("learning_rat", "learning_rate"),
+        ("max_pairs", "max_rows"),
     ],
 )
 def test_an_unknown_argument_is_answered_with_the_one_meant(train, name, meant):
@@ -33,6 +34,21 @@ def test_an_unknown_argument_is_answered_with_the_one_meant(train, name, meant):
 def test_an_unknown_setting_is_answered_with_the_one_meant(train):
     said = refused(lambda: train(settings={"optimizer.lr": 1}), pt.ConfigError)
     assert said == "settings: there is no setting 'optimizer.lr'; did you mean 'optimiser.learning_rate'?"
+
+
+def test_a_setting_of_another_kind_of_run_is_answered_with_what_there_is(model, rows):
+    said = refused(lambda: pt.sft(model, rows, beta=0.1, progress=False), pt.ConfigError)
+    assert said.startswith("the arguments: there is no setting 'dpo.beta'; there are output, seed, model, data, ")
+    assert len(said) < 150
+
+
+def test_settings_that_exclude_each_other_are_answered_with_one_remedy(model, rows):
+    said = refused(lambda: pt.sft(model, rows, pairing="all", progress=False), pt.ConfigError)
+    assert said.endswith("; leave them out")
+    said = refused(lambda: pt.dpo(model, rows, max_length=64, max_prompt_length=64, progress=False), pt.ConfigError)
+    assert (
+        said == "data: max_prompt_length (64) leaves no room within max_length (64); lower the one or raise the other"
+    )
 
 
 def test_a_value_that_cannot_be_is_one_of_the_arguments(train):

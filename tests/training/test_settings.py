@@ -88,6 +88,10 @@ def test_a_section_takes_no_value_of_its_own_even_where_a_part_is_set_later(plac
         build(**places, flags={"optimiser.epochs": 2})
 
 
+def test_one_setting_may_be_given_without_a_list():
+    assert build_config(Schema, settings="optimiser.epochs=4").optimiser.epochs == 4
+
+
 def test_lists_and_nothing_can_be_set_from_anywhere():
     needed = ["output=o", "data.files=[a.jsonl, b.jsonl]"]
     config = build_config(DPOConfig, settings=[*needed, "model.lora.targets=[q_proj, v_proj]"], environment={})
@@ -195,8 +199,10 @@ def test_a_key_written_without_its_section_is_found():
         build(settings=["learning_rate=1"])
 
 
-def test_a_key_like_no_other_lists_them_all():
-    with pytest.raises(ConfigError, match=r"the keys are name, optimiser\.learning_rate"):
+def test_a_key_like_no_other_lists_what_stands_beside_it():
+    with pytest.raises(ConfigError, match=r"there are optimiser.learning_rate, optimiser.epochs, "):
+        build(settings=["optimiser.xyzzyplugh=1"])
+    with pytest.raises(ConfigError, match=r"there are name, optimiser$"):
         build(settings=["zzz=1"])
 
 

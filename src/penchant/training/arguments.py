@@ -105,6 +105,8 @@ PARTS = ELSEWHERE | {
     "adam_beta2": "beta2",
     "adam_epsilon": "epsilon",
     "training": "optimiser",
+    "max_pairs": "max_rows",
+    "max_prompts": "max_rows",
 }
 """Parts of setting names by their names in other tools."""
 
@@ -114,8 +116,8 @@ def dotted(arguments: Mapping[str, Any]) -> dict[str, Any]:
     for name in arguments:
         if name not in SETTING_OF:
             meant = PARTS.get(name) or nearest(name, SETTING_OF)
-            hint = f"did you mean `{meant}=...`?" if meant else f"there are {', '.join(SETTING_OF)}"
-            raise ConfigError(f"there is no argument {name!r}; {hint}, or give it in `settings=...`")
+            hint = f"did you mean `{meant}=...`?" if meant else f"there are {', '.join(SETTING_OF)}."
+            raise ConfigError(f"there is no argument {name!r}; {hint} All other settings go into `settings=...`")
     lora = arguments.get("lora")
     return {SETTING_OF[name]: value for name, value in arguments.items()} | {"model.lora": {} if lora is True else lora}
 

@@ -179,7 +179,8 @@ class DataConfig(Section):
     def _prompt_leaves_room(self) -> DataConfig:
         if self.max_prompt_length is not None and self.max_prompt_length >= self.max_length:
             raise ValueError(
-                f"max_prompt_length ({self.max_prompt_length}) leaves no room within max_length ({self.max_length})"
+                f"max_prompt_length ({self.max_prompt_length}) leaves no room within max_length ({self.max_length}); "
+                "lower the one or raise the other"
             )
         return self
 

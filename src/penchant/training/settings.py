@@ -161,7 +161,7 @@ def _add_settings(
             _put(merged, key, value, "settings")
         return
     given: set[str] = set()
-    for setting in settings:
+    for setting in [settings] if isinstance(settings, str) else settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(
@@ -228,7 +228,9 @@ def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> 
     last = meant.rsplit(".", 1)[-1]
     of_a_section = next((k for k in leaves if k.rsplit(".", 1)[-1] == last), None)
     near = meant if meant in keys else of_a_section or nearest(key, keys)
-    hint = f"did you mean '{near}'?" if near else f"the keys are {', '.join(leaves)}"
+    section = f"{key.rpartition('.')[0]}."
+    there = [k for k in leaves if k.startswith(section)] or list(dict.fromkeys(k.partition(".")[0] for k in keys))
+    hint = f"did you mean '{near}'?" if near else f"there are {', '.join(there)}"
     raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
 
 
@@ -252,6 +254,8 @@ def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> s
     if problem["type"] == "missing":
         return f"the setting '{key}' is missing; give it as an argument or in the file of `config=...`"
     if not key:
-        return f"{message}; change one of them"
+        return message  # of several settings, which says what to do
+    if key not in merged and problem["type"] == "value_error":
+        return f"{key}: {message}"  # of several settings of one section
     value, where = merged.get(key, (problem.get("input"), "the configuration"))
     return f"{where}: '{key}' is {shown(value)}: {message}; correct it"
