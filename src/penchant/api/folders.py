@@ -65,6 +65,7 @@ def check(
         num_examples: items to keep for inspection, at least 512 (`CheckReport.items`).
         ches: measure how similar both sides of the first pairs are to the model (arXiv 2410.08847), which reads its
             weights.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: the data cannot be read at all, the model has no tokenizer, or training would refuse the limits.
@@ -98,7 +99,7 @@ def advise(
     """Suggest settings of `penchant.dpo` for this model and these pairs, each with its reason; nothing is trained.
 
     config: a YAML file of settings, or the checked configuration of a run; either may name model and data in place of
-    the first arguments. Other arguments as for `penchant.dpo`. Raises UserError.
+    the first arguments. progress and other arguments as for `penchant.dpo`. Raises UserError.
     """
     given = Given.of(model, data)
     config = configure(DPOConfig, config, (), {**Given.names(model, data, None), **arguments}, given)
@@ -122,7 +123,8 @@ def plan(
     task: "dpo", "sft" or "reward". config: a YAML file of settings, or the checked configuration of a run; either may
     name model and data in place of the first arguments. device: None for this machine's GPU or, if it has none, its
     processor; "cpu"; or one of `penchant.models.devices.DEVICES`, as "h100". processes: one per device.
-    watts: the power draw of a device, for the energy. Other arguments as for `penchant.dpo`. Raises UserError.
+    watts: the power draw of a device, for the energy. settings, progress and other arguments as for `penchant.dpo`.
+    Raises UserError.
     """
     if task not in SCHEMAS:
         raise ConfigError(f"task is one of {', '.join(SCHEMAS)}, got {task!r}; choose one of them")
@@ -159,7 +161,8 @@ def export(
     merged: the folder, with weights of `dtype`: "float32", "bfloat16" or "float16". gguf: the file, with weights of
     `gguf_type`: "f16", "f32" or "q8_0"; the first of each is the default. ollama: write a Modelfile beside it.
     push: "owner/name" of a repository on the Hub to upload the folder to; private: whether a repository created for it
-    is private, True unless given.
+    is private, True unless given. chat_template: for a model given by name, see `penchant.load`. progress: see
+    `penchant.dpo`.
 
     Raises UserError, and WrittenError where the written weights differ from the model's; no file is kept then.
     """

@@ -56,6 +56,7 @@ def judge(
         device, dtype: of a run or a reward model, see `load`; None: the best available.
         people: comparisons that people answered, or a file of them; measures how far the judge agrees with them.
         output: JSON lines to write as well, one per answer; `resume=True` continues such a file.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: there is no such judge, an option does not apply to it, or it failed. Interrupted: Ctrl-C; output

@@ -61,6 +61,7 @@ def sample(
         model: see `load`; None where an endpoint answers.
         prompts: a list of texts, a file, "everyday-train" or "everyday-test", or records.
         num_responses: responses per prompt.
+        max_prompts: the most prompts, from the start; None: all.
         temperature, top_p, top_k, max_new_tokens, seed: sampling options; temperature 0 takes the likeliest token.
         columns, format: of the prompts, see `penchant.data.load_prompts`.
         batch_size: responses sampled at once, 64.
@@ -68,6 +69,7 @@ def sample(
         endpoint, endpoint_model: the address of an OpenAI-compatible server, and its name of the model; the key is
             read from PENCHANT_ENDPOINT_KEY. concurrency: prompts asked at once, 16. timeout: seconds of silence, 120.
         output: JSON lines to write as well; `resume=True` continues such a file. All of the file is returned.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: a prompt, setting, model or path cannot be used.

@@ -59,14 +59,15 @@ class Side:
 class Evaluation:
     """The effect of training. before: the reference's side; after: the policy's. None: not measured.
 
-    num_responses: total per model. sampling: None if answers were given. mean_before, mean_after, difference: of the
-    scores. decided: the win rate without ties. kl: of the policy from its reference, in nats per response. policy,
-    reference: their names. kl_exact: the same KL from full next-token distributions (`exact_kl`); why_no_exact_kl: in
-    words. length_controlled: the win rate at equal lengths. style_controlled: the win rate at equal lengths and equal
-    numbers of headings, list items and bold passages. changes: measures of the answers that need no judge.
-    position_bias: for a judge asked in both orders, how often the position decided. repeatability: how often it
-    repeated its answer to the same question. accuracy: on held-out preference pairs. forgetting: on demonstrations.
-    warning: that prompts are too few for reliable intervals.
+    judge: its name. num_prompts: distinct ones. num_responses: total per model. win_rate: how often the policy's answer
+    is the better one, ties counted half. pairs: the answers side by side, with the verdict. sampling: None if answers
+    were given. mean_before, mean_after, difference: of the scores. decided: the win rate without ties. kl: of the
+    policy from its reference, in nats per response. policy, reference: their names. kl_exact: the same KL from full
+    next-token distributions (`exact_kl`); why_no_exact_kl: in words. length_controlled: the win rate at equal lengths.
+    style_controlled: the win rate at equal lengths and equal numbers of headings, list items and bold passages.
+    changes: measures of the answers that need no judge. position_bias: for a judge asked in both orders, how often the
+    position decided. repeatability: how often it repeated its answer to the same question. accuracy: on held-out
+    preference pairs. forgetting: on demonstrations. warning: that prompts are too few for reliable intervals.
     """
 
     judge: str

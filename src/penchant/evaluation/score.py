@@ -36,9 +36,10 @@ TOKEN_BUDGET = 2048
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of pairs. pairs: in the order of the data, without those left out. beta: the scale of the rewards.
+    """The scores of pairs.
 
-    A reward model has no beta: it is None.
+    pairs: in the order of the data, without those left out. summary: accuracy, mean margin and others, with 95%
+    intervals. beta: the scale of the rewards; None for a reward model, which has none.
     """
 
     pairs: tuple[PairScore, ...]

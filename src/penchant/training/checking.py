@@ -71,9 +71,10 @@ class CheckReport:
     problems: every row with a verdict other than keep. left_out: pairs, or responses, that training would leave out
     although others of their row are used. items: the first items that training would read. lengths: by part, token
     counts before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that prefix sharing
-    saves. fits: see `Loaded`. remarks_on_rows: unread fields and formats, in words. votes: for every file from a
-    project, the facts about its votes. ches: if requested, the row and the similarity of each of `items`, highest
-    first (`penchant.models.similarity`).
+    saves. remarks: what is wrong with tokens or lengths. unread: fields of rows that nothing reads. encoder, limits:
+    what the rows were tokenised with. fits: see `Loaded`. remarks_on_rows: unread fields and formats, in words. votes:
+    for every file from a project, the facts about its votes. ches: if requested, the row and the similarity of each of
+    `items`, highest first (`penchant.models.similarity`).
     """
 
     kind: str
