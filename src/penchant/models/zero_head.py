@@ -9,7 +9,7 @@ __all__ = ["zero_head"]
 
 def zero_head(num_inputs: int, *, bias: bool, device: torch.device, dtype: torch.dtype = torch.float32) -> nn.Linear:
     """A trainable layer from `num_inputs` numbers to one, with every weight 0."""
-    head = skip_init(nn.Linear, num_inputs, 1, bias=bias, device=device, dtype=dtype)
+    head: nn.Linear = skip_init(nn.Linear, num_inputs, 1, bias=bias, device=device, dtype=dtype)
     for parameter in head.parameters():
         nn.init.zeros_(parameter)
     return head
