@@ -34,7 +34,8 @@ def prepare(job: Mapping[str, Any]) -> dict[str, Any]:
     """Choose the pairs, write them as rows and as ids in the order of training, and count what must be computed."""
     from penchant.data import load_pairs
     from penchant.models import adapters, saving
-    from penchant.models.load import load_model, read_chat_template
+    from penchant.models.encoder import read_chat_template
+    from penchant.models.load import load_model
     from penchant.models.matmul import use_fastest_exact_matmul
     from penchant.models.numerics import choose_numerics
     from penchant.tokens import Limits, tokenise_pairs

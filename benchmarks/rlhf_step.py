@@ -36,7 +36,7 @@ def main() -> None:
     job = vars(parser.parse_args())
     if job["num_steps"] < 2:
         refuse("the first step is not counted; pass --num-steps 2 or more")
-    from penchant.models.load import resolve
+    from penchant.models.names import resolve
 
     prompts = prompts_of(job["data"]) if job["data"] else [PROMPT.format(topic) for topic in TOPICS]
     if job["num_prompts"] > len(prompts):

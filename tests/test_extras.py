@@ -31,5 +31,5 @@ def test_the_demo_finds_out_what_its_third_step_needs_before_its_first(monkeypat
 
     monkeypatch.setattr(extras, "find_spec", lambda module: None)
     monkeypatch.setattr(demo.subprocess, "run", None)
-    with pytest.raises(ConfigError, match=r"its judge needs vaderSentiment.*run pip install vaderSentiment"):
+    with pytest.raises(ConfigError, match=r"the demo's judge needs vaderSentiment.*run pip install vaderSentiment"):
         demo.command(tmp_path / "demo", dry_run=False)

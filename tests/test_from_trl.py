@@ -107,6 +107,7 @@ def test_every_loss_of_trl_is_in_the_table_and_is_the_objective_it_says():
     assert {names(theirs)[0] for theirs, *_ in rows} >= set(TRL_NAMES)
 
 
+@pytest.mark.slow(threads=1)
 def test_no_loss_that_trl_has_is_missing_from_the_table():
     pytest.importorskip("trl", reason="its names are compared with TRL's own; install the extra `oracle`")
     from trl.trainer.dpo_trainer import DPOTrainer

@@ -42,12 +42,12 @@ def test_what_was_killed_is_started_again_as_often_as_asked_for(launched):
     assert launched([[KILLED, FAULT], [KILLED], []], 3) == (0, [0, 1, 2])
     assert launched([[KILLED], [USERS_MISTAKE]], 3) == (USERS_MISTAKE, [0, 1])
     why, restarts = launched([[KILLED], [KILLED, FAULT]], 1)
-    assert why == "a process of the run was ended by SIGKILL; continue with `resume=True`"
+    assert why == "a process of the run was ended by the signal SIGKILL; continue with `resume=True`"
     assert restarts == [0, 1]
 
 
 def test_restarts_of_one_process_are_refused_and_one_of_several_starts_no_more(monkeypatch):
-    with pytest.raises(ConfigError, match="not read without"):
+    with pytest.raises(ConfigError, match="has no effect without"):
         launching.launch(1, 1)
     launching.launch(1, 0)
     monkeypatch.setenv("RANK", "1")

@@ -33,6 +33,7 @@ def called(monkeypatch):
     return call
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("rank", [0, 1])
 def test_one_to_which_no_other_comes_says_where_it_waited_and_what_to_check(called, monkeypatch, capfd, rank):
     port = called(rank)
@@ -47,6 +48,7 @@ def test_one_to_which_no_other_comes_says_where_it_waited_and_what_to_check(call
     assert err.startswith(f"waiting for the other processes of the run at 127.0.0.1:{port}")
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_ends_the_waiting(called, rank):
     called(rank)

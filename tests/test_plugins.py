@@ -69,7 +69,7 @@ def test_an_object_is_imported_from_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path / "elsewhere")
     assert import_object("losses_of_mine:plain", "objective", "my_losses:focal")(None) == 0.0
-    with pytest.raises(ConfigError, match=r"The objective 'losses_of_mine:plian' is not there: .*losses_of_mine.py"):
+    with pytest.raises(ConfigError, match=r"The objective 'losses_of_mine:plian' does not exist: .*losses_of_mine.py"):
         import_object("losses_of_mine:plian", "objective", "my_losses:focal")
 
 

@@ -26,7 +26,7 @@ def launch(processes: int, max_restarts: int = 0, afterwards: str = "continue wi
         return
     if processes == 1:
         if max_restarts:
-            raise ConfigError("`max_restarts=...` is not read without `processes=...`; give how many, or leave it out")
+            raise ConfigError("`max_restarts=...` has no effect without `processes=...`; give both, or leave it out")
         return
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # ranks report their own errors
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
@@ -38,7 +38,7 @@ def launch(processes: int, max_restarts: int = 0, afterwards: str = "continue wi
         if not codes or min(codes) > 0:
             sys.exit(max(codes, default=0))
     name = signal.Signals(-min(codes)).name
-    raise TrainingError(f"a process of the run was ended by {name}; {afterwards}")
+    raise TrainingError(f"a process of the run was ended by the signal {name}; {afterwards}")
 
 
 def _codes_of_failed(processes: int) -> list[int]:

@@ -55,7 +55,8 @@ def address_of(host: str, port: int, public_url: str | None) -> Address:
         parts = urlsplit(public_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
             raise ConfigError(
-                f'`public_url="{public_url}"`: give a URL such as https://votes.example.org, without a path'
+                f'`public_url="{public_url}"`: not the address of a server; give a URL without a path, such as '
+                "https://votes.example.org"
             )
         base = f"{parts.scheme}://{parts.netloc}"
         names.add(parts.netloc.lower())
@@ -74,7 +75,8 @@ def require_token(host: str, token: str | None) -> None:
     """Raise ConfigError if other machines could connect without a token."""
     if not is_loopback(host) and token is None:
         raise ConfigError(
-            f'`host="{host}"`: other machines could reach it, so give `token="new"`, or one of 32 characters'
+            f'`host="{host}"`: other machines could use the server, so it needs a token; give `token="new"` to have '
+            "one made, or a token of 32 or more characters"
         )
 
 
@@ -83,7 +85,10 @@ def token_of(given: str) -> str:
     if given == "new":
         return secrets.token_urlsafe(32)
     if not TOKEN.fullmatch(given):
-        raise ConfigError("`token=...`: 32 or more letters, digits, - and _, or 'new' for one made here")
+        raise ConfigError(
+            "`token=...`: a token consists of 32 to 200 letters, digits, - and _, and this one of "
+            f"{len(given)} characters does not; choose another, or 'new' to have one made"
+        )
     return given
 
 
@@ -98,9 +103,12 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"`port={port}`: another program listens there; choose another, or 0 for any") from error
+            raise ConfigError(
+                f"`port={port}`: another program listens on this port; choose another, or 0 for any that is free"
+            ) from error
         raise ConfigError(
-            f'`host="{host}"`, `port={port}`: cannot listen there ({error.strerror or error}); choose others'
+            f'`host="{host}"`, `port={port}`: cannot listen there ({error.strerror or error}); choose another host, or '
+            "another port"
         ) from error
     return listening
 

@@ -67,7 +67,7 @@ def _store(size: int, *, hosts: bool) -> Store:
 
 def _require_all(store: Store, size: int) -> None:
     if not store.check([f"here {rank}" for rank in range(size)]):
-        raise TimeoutError("some have not come")
+        raise TimeoutError("not all of them came in time")
 
 
 def _again_and_again(attempt: Callable[[], T], passing: type[Exception]) -> T:

@@ -18,7 +18,7 @@ def no_boolean(annotation: Any, value: object) -> object:
     if bool not in types and types & {int, float}:
         inside = value if isinstance(value, list | tuple) else [value]
         if any(isinstance(one, bool) for one in inside):
-            raise ValueError("true and false are no numbers; give a number")
+            raise ValueError("a number is needed, not true or false")
     return value
 
 

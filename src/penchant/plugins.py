@@ -90,10 +90,10 @@ def import_object(path: str, kind: str, like: str) -> Any:
     except Exception as error:  # importing the user's file may fail in any way
         raise ConfigError(
             f"The {kind} {path!r} cannot be imported ({kind_and_reason_of(error)}); "
-            f"fix the module, or run where Python finds it: its path, then {os.getcwd()}."
+            f"fix the module, or put it where Python looks for it: in sys.path, or in the current folder {os.getcwd()}."
         ) from error
     if not hasattr(module, name):
-        raise ConfigError(f"The {kind} {path!r} is not there: {module.__file__} has no {name!r}; check its name.")
+        raise ConfigError(f"The {kind} {path!r} does not exist: {module.__file__} defines no {name!r}; check the name.")
     return getattr(module, name)
 
 

@@ -137,7 +137,7 @@ def reporter_of(progress: bool | Reporter) -> Reporter:
     if isinstance(progress, bool):
         return Bars() if progress else Silent()
     if not (hasattr(progress, "say") and hasattr(progress, "progress")):
-        raise ConfigError(f"progress is True, False or an object with `say` and `progress`, got {progress!r}")
+        raise ConfigError(f"progress must be True, False or an object with `say` and `progress`, got {progress!r}")
     return progress
 
 

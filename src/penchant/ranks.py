@@ -271,8 +271,8 @@ def require_same(facts: Mapping[str, Any]) -> None:
     for number, found in enumerate(every):
         if other := [name for name in found if found[name] != every[0].get(name)]:
             raise ConfigError(
-                f"process {number + 1} of {size()} has {', '.join(other)} other than the first has; all processes of "
-                "a run need the same files"
+                f"process {number + 1} of {size()} and the first process have different inputs ({', '.join(other)}); "
+                "give all processes of a run the same files"
             )
 
 
@@ -360,6 +360,8 @@ def _is_broken_connection(error: BaseException) -> bool:
 
 
 def _another_has_ended(error: BaseException) -> TrainingError:
-    ended = TrainingError(f"another process of the run has ended, so all do ({reason_of(error)})")
+    ended = TrainingError(
+        f"another process of the run has ended, so this one ends too ({reason_of(error)}); its own output says why"
+    )
     ended.everywhere = True
     return ended

@@ -17,9 +17,9 @@ NO_SUCH_FILE = "there is no such file"
 A_FOLDER = "it is a folder, not a file"
 WORDS = {
     errno.ELOOP: "its symbolic links lead round in a circle",
-    errno.ENAMETOOLONG: "a name in it is longer than the file system allows",
+    errno.ENAMETOOLONG: "a name in the path is longer than the file system allows",
     errno.ENOENT: NO_SUCH_FILE,
-    errno.ENOTDIR: "what should be a folder in it is a file",
+    errno.ENOTDIR: "a part of the path that should be a folder is a file",
 }
 KINDS = (
     (stat.S_ISDIR, A_FOLDER),
@@ -42,7 +42,7 @@ def why_unreadable(path: str | os.PathLike[str]) -> str | None:
     except OSError as error:
         return os_reason(error)
     except ValueError:  # a null byte
-        return "no file can have such a name"
+        return "no file can have a name with a null byte"
     return next((words for is_kind, words in KINDS if is_kind(mode)), None)
 
 

@@ -27,6 +27,7 @@ EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
 }
+BOUNDS = {"greater_than": "above", "greater_than_equal": "at least", "less_than": "below", "less_than_equal": "at most"}
 
 
 def _text(value: object) -> object:
@@ -69,11 +70,11 @@ def object_in(text: str, schema: type[Fields]) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except RecursionError as error:
-        raise ValueError("its brackets are nested too deep") from error
+        raise ValueError("its brackets are nested too deeply") from error
     if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     if _is_deeper(content, DEEPEST):
-        raise ValueError("its brackets are nested too deep")
+        raise ValueError("its brackets are nested too deeply")
     if fault := fault_in(content, schema):
         raise ValueError(fault)
     return content
@@ -84,7 +85,7 @@ def fault_in(content: object, schema: type[Fields]) -> str:
     try:
         schema.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        first = error.errors(include_url=False)[0]
     else:
         return ""
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"] if part != "[key]")
@@ -93,8 +94,9 @@ def fault_in(content: object, schema: type[Fields]) -> str:
         return f"'{name}' is missing"
     if not name:
         return said
-    if kind.startswith(("greater_than", "less_than")):
-        said = "which is out of range"
+    if kind in BOUNDS:
+        (bound,) = first["ctx"].values()
+        said = f"which must be {BOUNDS[kind]} {bound:g}"
     else:
         said = f"where {EXPECTED.get(kind) or said.removeprefix('Input should be ')} belongs"
     return f"'{name}' is {shown(first['input'])}, {said}"

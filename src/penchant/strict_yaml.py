@@ -62,7 +62,9 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _not_yaml(reason: str, mark: yaml.Mark | None) -> StrictYamlError:
-    return StrictYamlError(f"not YAML ({reason})", "fix it, or quote it", mark.line + 1 if mark else None)
+    return StrictYamlError(
+        f"not YAML ({reason})", "correct it, or put the value in quotes", mark.line + 1 if mark else None
+    )
 
 
 def _name_of(key: yaml.Node) -> object:

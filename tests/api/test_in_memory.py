@@ -335,6 +335,7 @@ def origin_files(run):
     return run.ledger["origins"]["model"]["base"]["files"]
 
 
+@pytest.mark.slow(threads=1)
 def test_what_was_trained_from_a_model_in_memory_is_written_reported_and_verified_as_what_it_is(train, tmp_path):
     small = {"max_steps": 1, "settings": {"save.num_samples": 0}}
     first = train(lora=True, **small)

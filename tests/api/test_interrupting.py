@@ -40,5 +40,5 @@ def test_a_run_is_not_resumed_with_another_model(train, tmp_path):
     with pytest.raises(pt.Interrupted):
         train(callbacks=[PressesCtrlC()], output=tmp_path / "run")
     other = train().model
-    with pytest.raises(pt.OutputError, match=r"begun with another model\.name"):
+    with pytest.raises(pt.OutputError, match=r"begun with other values of model\.name"):
         train(other, output=tmp_path / "run", resume=True)

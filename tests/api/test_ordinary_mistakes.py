@@ -21,9 +21,12 @@ def model(stories260k):
         ({"model": None}, "'model.name' is missing"),
         ({"model": 3}, "model is of type int; give what `penchant.load` returned"),
         ({"output": 3}, "output is of type int; give a path"),
-        ({"callbacks": [pt.Callback]}, r"callbacks is a list of penchant.Callback objects; give \[MyCallback\(\)\]"),
-        ({"callbacks": pt.Callback()}, "callbacks is a list"),
-        ({"callbacks": [print]}, "callbacks is a list"),
+        (
+            {"callbacks": [pt.Callback]},
+            r"callbacks must be a list of penchant.Callback objects; give \[MyCallback\(\)\]",
+        ),
+        ({"callbacks": pt.Callback()}, "callbacks must be a list"),
+        ({"callbacks": [print]}, "callbacks must be a list"),
         ({"objective": lambda batch: batch.delta_B.detach()}, "the loss does not depend on the model"),
         ({"data": []}, "no data was given"),
     ],
@@ -36,7 +39,7 @@ def test_an_argument_of_another_kind_is_refused_in_a_sentence(model, options, wo
 
 @pytest.mark.parametrize("progress", ["yes", None, 1])
 def test_progress_is_true_false_or_an_object_that_is_told(model, progress):
-    with pytest.raises(pt.ConfigError, match="progress is True, False or an object with `say` and `progress`, got"):
+    with pytest.raises(pt.ConfigError, match="progress must be True, False or an object with `say`"):
         pt.sample(model, ["Once"], progress=progress)
 
 
@@ -51,7 +54,7 @@ def test_the_network_itself_is_no_model(model):
     ("name", "value"), [("seed", "x"), ("num_responses", 2.5), ("max_new_tokens", 0), ("seed", True)]
 )
 def test_a_number_of_sampling_that_is_none_is_named(model, name, value):
-    with pytest.raises(pt.ConfigError, match=f"{name} is a whole number from"):
+    with pytest.raises(pt.ConfigError, match=f"{name} must be a whole number of at least"):
         pt.sample(model, ["Once"], progress=False, **{name: value})
 
 

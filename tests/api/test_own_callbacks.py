@@ -100,8 +100,8 @@ def test_metrics_of_ones_own_are_recorded_in_memory_and_on_disk(train, tmp_path)
         ([Measures(eval_loss=1.0)], "'eval_loss' is there already"),
         ([Measures(step=1.0)], "'step' is there already"),
         ([Measures(eval_mine=1.0), Measures(eval_mine=2.0)], "'eval_mine' is there already"),
-        ([Measures(eval_mine="good")], "'eval_mine' is 'good'; return numbers"),
-        ([Measures(eval_mine=None)], "'eval_mine' is None; return numbers"),
+        ([Measures(eval_mine="good")], "'eval_mine' is 'good'; return a number"),
+        ([Measures(eval_mine=None)], "'eval_mine' is None; return a number"),
     ],
 )
 def test_a_name_that_is_taken_or_no_number_is_refused_with_the_callbacks_name(train, mine, problem):

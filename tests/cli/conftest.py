@@ -67,7 +67,8 @@ def make_run(stories260k, tmp_path_factory) -> Callable[..., Path]:
 
     def make(*, lora: bool) -> Path:
         from penchant.models import adapters
-        from penchant.models.load import load_model, weights_digest
+        from penchant.models.digests import weights_digest
+        from penchant.models.load import load_model
         from penchant.models.numerics import choose_numerics
         from penchant.models.saving import save_model
 

@@ -143,7 +143,7 @@ def test_a_text_that_spells_a_special_token_is_refused_and_read_as_text_where_it
     assert found["problems"] == [r for r in found["remarks"] if r["code"] == "special_inside"] == []
     refused = check(rows, "--special-tokens", "maybe")
     assert refused.code == 2
-    assert "--special-tokens is refuse, text or control, got 'maybe'" in refused.err
+    assert "--special-tokens must be refuse, text or control, got 'maybe'" in refused.err
 
 
 def test_two_beginnings_in_a_row_are_remarked(penchant, tmp_path, stories260k):

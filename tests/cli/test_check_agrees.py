@@ -100,7 +100,7 @@ def test_check_finds_the_kind_the_verdicts_and_the_unread_fields_that_training_f
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ([[PAIR], [{"messages": [USER, BOT]}]], "holds demonstrations, and this objective reads pairs"),
+        ([[PAIR], [{"messages": [USER, BOT]}]], "holds demonstrations, but this objective reads pairs"),
         ([[{"prompt": "once", "completion": "a cat", "label": True}], [PAIR]], "its responses are labelled one by one"),
         ([[PAIR | {"weight": 0}, PAIR | {"weight": 0, "chosen": "a cow"}]], "every row to train on has weight 0"),
         ([[{"prompt": "once", "completion": "a cat", "label": 1, "weight": 0}]], "every row to train on has weight 0"),

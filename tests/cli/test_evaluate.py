@@ -11,6 +11,7 @@ def prompts(tmp_path):
     return tmp_path / "prompts.txt"
 
 
+@pytest.mark.slow(threads=1)
 def test_several_models_are_each_compared_with_the_first(penchant, make_run, stories260k, prompts, tmp_path):
     run, output = make_run(lora=False), tmp_path / "found.json"
     pairs = tmp_path / "pairs.jsonl"
@@ -42,11 +43,11 @@ def test_files_of_answers_need_no_model_and_options_of_sampling_are_refused(penc
     assert "win rate" in result.out
     assert "KL" not in result.out
     for typed, said in (
-        (["--answers", *files, "--top-k", "3"], "--top-k is not read where answers are given"),
-        (["--answers", *files, "--max-prompts", "3"], "--max-prompts is not read where answers are given"),
-        ([], "name either what is to be compared"),
-        ([stories260k, "--answers", *files], "name either what is to be compared"),
-        ([stories260k, stories260k, "--reference", "x"], "--reference is for one model"),
+        (["--answers", *files, "--top-k", "3"], "--top-k is not read with --answers"),
+        (["--answers", *files, "--max-prompts", "3"], "--max-prompts is not read with --answers"),
+        ([], "nothing to evaluate is given"),
+        ([stories260k, "--answers", *files], "models and --answers are both given"),
+        ([stories260k, stories260k, "--reference", "x"], "--reference is only read for one model"),
         (["--answers", *files, "--prompts", "everyday-test"], "answers 3 prompts that were not asked"),
     ):
         refused = penchant("eval", *typed)

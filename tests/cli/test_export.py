@@ -45,7 +45,7 @@ def test_an_adapter_on_a_tied_embedding_is_exported_as_the_model_that_was_traine
     save_model(policy, tmp_path / "adapter")
     result = penchant("export", tmp_path / "adapter", "--merged", tmp_path / "merged", "--dtype", "float32")
     assert result.code == 0, result.err
-    assert "were one weight: they are two now" in result.err
+    assert "shared one weight; they are now two weights" in result.err
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert not plain.config.tie_word_embeddings
     assert torch.allclose(logits(plain), logits(policy.network), atol=1e-4)
@@ -57,7 +57,7 @@ def test_an_export_that_would_be_another_model_is_refused_in_one_sentence(pencha
     monkeypatch.setattr(merging, "merge_adapter", lambda model, _: setattr(model, "network", model.network.unload()))
     result = penchant("export", make_run(lora=True), "--merged", tmp_path / "merged")
     assert result.code == 1
-    assert "the adapter folded into its model is another model" in result.err
+    assert "folding the adapter into its model changes what it computes" in result.err
     assert result.err.count("penchant: ") == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -36,15 +36,18 @@ def test_an_adapter_becomes_one_file_and_a_modelfile_beside_it(penchant, run, tm
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ((), "an export needs a place: --merged for a folder, --gguf for one file"),
-        (("--gguf", "x.gguf", "--gguf-type", "q4_0"), "--gguf-type is one of f32, f16, q8_0, got 'q4_0'"),
+        ((), "nothing to write is named; give --merged for a folder, --gguf for a GGUF file"),
+        (("--gguf", "x.gguf", "--gguf-type", "q4_0"), "--gguf-type must be one of f32, f16, q8_0, got 'q4_0'"),
         (("--gguf", "there"), "there: exists; choose another --gguf"),
-        (("--merged", "x", "--gguf-type", "f16"), "--gguf-type is of a GGUF file, and none is written"),
-        (("--merged", "x", "--ollama"), "ollama is of a GGUF file, and none is written"),
-        (("--gguf", "x.gguf", "--dtype", "float16"), "--dtype is of a folder, and none is written; give --merged"),
-        (("--merged", "x", "--no-private"), "private is of what is sent to the Hub, and nothing is; give --push"),
-        (("--gguf", "x.gguf", "--push", "me/mine"), "give --merged beside --push"),
-        (("--merged", "x", "--push", "mine"), "--push is a repository on the Hub, as owner/name, got 'mine'"),
+        (("--merged", "x", "--gguf-type", "f16"), "--gguf-type is only read with --gguf; give both"),
+        (("--merged", "x", "--ollama"), "--ollama is only read with --gguf; give both"),
+        (("--gguf", "x.gguf", "--dtype", "float16"), "--dtype is only read with --merged; give both"),
+        (("--merged", "x", "--no-private"), "--private is only read with --push; give both"),
+        (
+            ("--gguf", "x.gguf", "--push", "me/mine"),
+            "--push uploads the folder of --merged, which is not given; give both",
+        ),
+        (("--merged", "x", "--push", "mine"), "--push must be a repository on the Hub, owner/name, got 'mine'"),
         (("--gguf", "x.gguf", "--ollama"), "Modelfile: exists; remove it"),
     ],
 )
@@ -68,7 +71,7 @@ def test_a_reward_model_is_refused_before_it_is_loaded(penchant, tmp_path):
     result = penchant("export", folder, "--gguf", tmp_path / "x.gguf", "--merged", tmp_path / "m")
     assert result.code == 2
     assert result.err == (
-        f"penchant: {folder}: reward models are not written as GGUF files; give --merged for a folder\n"
+        f"penchant: {folder}: a reward model cannot be written as a GGUF file; give --merged for a folder\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["reward"]
 
@@ -111,6 +114,7 @@ def send_to(monkeypatch):
     return send
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("private", [True, False])
 def test_the_folder_is_sent_with_its_card_to_a_repository_that_nobody_else_reads_unless_asked(
     penchant, run, send_to, tmp_path, private
@@ -133,10 +137,10 @@ def test_who_is_not_logged_in_or_not_connected_is_told_before_the_export(penchan
 
     send_to(Hub(refuses=LocalTokenNotFoundError("Token is required, but no token found.")))
     result = penchant("export", run, "--merged", tmp_path / "m", "--push", "me/mine")
-    assert (result.code, "me/mine: not logged in to the Hub; run hf auth login" in result.err) == (2, True)
+    assert (result.code, "me/mine: you are not logged in to the Hub; run `hf auth login`" in result.err) == (2, True)
     send_to(Hub(refuses=ConnectionError("no route to host")))
     result = penchant("export", run, "--merged", tmp_path / "m", "--push", "me/mine")
-    assert (result.code, "did not take it (no route to host); check the network" in result.err) == (2, True)
+    assert (result.code, "upload to the Hub failed (no route to host); check the network" in result.err) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,7 +148,7 @@ def test_a_private_model_is_not_sent_where_everybody_reads(penchant, run, send_t
     there = send_to(Hub({"me/mine": False}))
     result = penchant("export", run, "--merged", tmp_path / "m", "--push", "me/mine")
     assert result.code == 2
-    assert "is there already and everybody may read it" in result.err
+    assert "this repository exists and is public" in result.err
     assert there.sent == {}
     assert list(tmp_path.iterdir()) == []
     send_to(Hub({"me/mine": True}))

@@ -74,7 +74,7 @@ def test_every_word_of_another_tool_is_answered_with_an_option_or_setting_that_e
         (["dpo", "--data", "x", "--output", "y", "--set", "loss_type=ipo"], "'dpo.objective'"),
         (
             ["dpo", "--data", "x", "--output", "y", "--set", "optimiser.xyzzyplugh=ipo"],
-            "there are optimiser.learning_rate, ",
+            "choose from optimiser.learning_rate, ",
         ),
     ],
 )

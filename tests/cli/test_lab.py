@@ -40,7 +40,7 @@ def test_an_experiment_shows_its_claim_every_check_and_the_numbers_it_measured(p
 def test_a_setting_goes_to_every_experiment_named_that_has_it_and_the_others_are_said(penchant):
     result = penchant("lab", "cycles", "temperature", "--set", "seed=3")
     assert result.code == 0
-    assert "cycles has no seed, so seed=3 does not affect it" in " ".join(result.out.split())
+    assert "cycles has no option seed, so seed=3 does not affect it" in " ".join(result.out.split())
     entropy = next(iter(temperature(seed=3).measured.items()))
     assert f"{entropy[0]} {entropy[1]:.6g}" in " ".join(result.out.split())
 
@@ -124,7 +124,7 @@ def test_what_is_not_there_is_refused(penchant):
     for arguments, words in (
         (["optimun"], "there is no experiment 'optimun'; did you mean 'optimum'?"),
         (["temperature", "--set", "heat=3"], "--set takes option=value of its options (seed, num_responses)"),
-        (["temperature", "--set", "seed=hot"], "seed is int such as 0, got 'hot'"),
+        (["temperature", "--set", "seed=hot"], "seed must be of the type int, such as 0, got 'hot'"),
         (["cycles", "--set", "seed=3"], "lab cycles: --set takes option=value of its options (strength, beta)"),
         (["cycles", "temperature", "--set", "heat=3"], "of their options (strength, beta, seed, num_responses), got"),
         (["temperature", "--set", "num_responses=1"], "num_responses"),

@@ -276,10 +276,10 @@ def test_what_the_terminal_has_no_bytes_for_is_spelt_out(monkeypatch):
     [
         (["rank", "votes.jsonl", "--on-bad-row", "x"], "penchant: --on-bad-row must be error or drop, got 'x'"),
         (["rank", "votes.jsonl", "--both-bad=x"], "penchant: --both-bad must be 'apart' or 'tie'; got 'x'"),
-        (["sample", "--top-p", "2"], "penchant: --top-p is above 0 and at most 1, got 2.0"),
-        (["sample", "--temperature", "1e-39"], "penchant: --temperature is 0 or from 1e-06 to 1e+06, got 1e-39"),
-        (["sample", "--temperature", "1e39"], "penchant: --temperature is 0 or from 1e-06 to 1e+06, got 1e+39"),
-        (["sample", "-t", "nan"], "penchant: temperature is 0 or from 1e-06 to 1e+06, got nan"),
+        (["sample", "--top-p", "2"], "penchant: --top-p must be above 0 and at most 1, got 2.0"),
+        (["sample", "--temperature", "1e-39"], "penchant: --temperature must be 0 or from 1e-06 to 1e+06, got 1e-39"),
+        (["sample", "--temperature", "1e39"], "penchant: --temperature must be 0 or from 1e-06 to 1e+06, got 1e+39"),
+        (["sample", "-t", "nan"], "penchant: temperature must be 0 or from 1e-06 to 1e+06, got nan"),
     ],
 )
 def test_an_option_is_named_as_it_was_typed(penchant, tmp_path, monkeypatch, arguments, words):

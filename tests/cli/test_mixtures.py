@@ -155,8 +155,11 @@ def test_what_a_source_says_that_cannot_be_is_one_sentence_and_nothing_is_begun(
     a, b = files
     for said, words in (
         ("columns=nowhere=prompt", f"{a}: no column 'nowhere' to read as 'prompt'"),
-        ("kind=demonstrations", "holds demonstrations, and this objective reads pairs"),
-        ("shuffle=yes", f"{a}: a source of data has no shuffle; there are weight, max_rows, subset, kind, columns"),
+        ("kind=demonstrations", "holds demonstrations, but this objective reads pairs"),
+        (
+            "shuffle=yes",
+            f"{a}: a source of data has no option 'shuffle'; choose from weight, max_rows, subset, kind, columns",
+        ),
     ):
         refused = penchant(
             *("dpo", "--model", stories260k, "--chat-template", "plain", "--output", tmp_path / "run"),

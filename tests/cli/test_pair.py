@@ -65,4 +65,4 @@ def test_options_of_a_model_that_is_not_there_are_refused(penchant, tmp_path):
     for option in ("--chat-template", "--device"):
         result = penchant("pair", samples, "--judge", "positivity", option, "plain", "--output", tmp_path / "p.jsonl")
         assert result.code == 2
-        assert f"{option} applies to the model of --ches-model" in result.err
+        assert f"{option} is only read with --ches-model" in result.err

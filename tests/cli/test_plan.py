@@ -31,4 +31,4 @@ def test_a_plan_is_printed_and_a_device_that_is_too_small_is_exit_code_1(penchan
 def test_a_task_that_is_none_is_refused(penchant, pairs):
     found = penchant("plan", "-d", pairs, "--task", "rlhf")
     assert found.code == 2
-    assert "task is one of dpo, sft, reward, got 'rlhf'" in found.err
+    assert "task must be one of dpo, sft, reward, got 'rlhf'" in found.err

@@ -99,7 +99,7 @@ def test_a_project_without_answers_says_how_to_collect_some(penchant, stories260
     assert penchant("votes", "import", tmp_path / "people", path).code == 0
     result = penchant("dpo", "--model", stories260k, "--data", tmp_path / "people", "--output", tmp_path / "run")
     assert result.code == 2
-    assert "no answer there makes pairs yet; collect some with `penchant annotate" in result.err
+    assert "no answer in it can be written as pairs yet; collect some with `penchant annotate" in result.err
     assert not (tmp_path / "run").exists()
 
 
@@ -177,14 +177,15 @@ def test_labels_of_no_project_are_refused_rather_than_ignored(penchant, tmp_path
         result = penchant(*command, tmp_path / "pairs.jsonl", "--labels", "soft")
         assert result.code == 2
         assert (
-            "`--labels soft`: says how the votes of a project become pairs, and none of the files is one" in result.err
+            "`--labels soft`: says how the votes of a project become pairs, but none of the files is a project"
+            in result.err
         )
 
 
 def test_an_unknown_word_for_labels_is_refused(penchant, disputed):
     result = penchant("check", disputed, "--labels", "hard")
     assert result.code == 2
-    assert "majority or soft, got 'hard'" in result.err
+    assert "majority or by soft labels, got 'hard'" in result.err
 
 
 @pytest.mark.slow(threads=1)
@@ -225,6 +226,6 @@ def test_answers_that_make_no_pair_say_what_they_are(penchant, stories260k, tmp_
     assert penchant("votes", "import", tmp_path / "people", tmp_path / "tie.jsonl").code == 0
     result = penchant("dpo", "--model", stories260k, "--data", tmp_path / "people", "--output", tmp_path / "run")
     assert result.code == 2
-    assert "no answer there makes pairs yet" in result.err
+    assert "no answer in it can be written as pairs yet" in result.err
     assert "no pair from 1 ties" in result.err
     assert not list((tmp_path / "people" / "exports").iterdir())

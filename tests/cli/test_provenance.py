@@ -67,6 +67,7 @@ def test_a_run_that_nobody_touched_verifies_line_by_line(penchant, runs):
     assert told == ["config.yaml", "model", "base", "began", "data", *rows, "checkpoint", "report.html"]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("file", "what"),
     [
@@ -125,7 +126,7 @@ def test_data_that_is_another_or_gone_and_a_parent_that_changed_are_told_apart(p
     shutil.copy(runs / "pairs.jsonl", data)
     assert findings(penchant("verify", copies / "second", "--json"))["data"][0] == "same"
     data.write_text(data.read_text() + "\n")
-    assert findings(penchant("verify", copies / "second", "--json"))["data"] == ("differs", f"{data} is another")
+    assert findings(penchant("verify", copies / "second", "--json"))["data"] == ("differs", f"{data} has changed")
 
 
 def test_a_run_from_before_these_facts_is_told_so_and_does_not_fail(penchant, copies):
@@ -135,13 +136,16 @@ def test_a_run_from_before_these_facts_is_told_so_and_does_not_fail(penchant, co
     (copies / "first" / "run.json").write_text(json.dumps(ledger))
     result = penchant("verify", copies / "first", "--json")
     assert result.code == 0
-    assert findings(result)["model"] == ("unknown", "this run is from before digests of its files were recorded")
+    assert findings(result)["model"] == (
+        "unknown",
+        "this run was written before Penchant recorded digests of its files",
+    )
     assert findings(result)["data"][0] == "same"
     rows = ("metrics.jsonl", "samples.jsonl")
     assert {findings(result)[name][0] for name in rows} == {"unknown"}
     shown = penchant("lineage", copies / "first")
     assert shown.code == 0
-    assert "from before this was recorded" in shown.out
+    assert "not recorded when it was written" in shown.out
 
 
 def test_a_changed_run_is_refused_wherever_it_is_a_model(penchant, runs, copies):
@@ -155,7 +159,7 @@ def test_a_changed_run_is_refused_wherever_it_is_a_model(penchant, runs, copies)
     ):
         result = penchant(*command)
         assert result.code == 2, command
-        assert "config.json is another since the run wrote it" in result.err
+        assert "config.json has changed since the run wrote it" in result.err
     assert not (copies / "merged").exists()
     assert not (copies / "third").exists()
 
@@ -268,6 +272,7 @@ def test_the_lineage_goes_through_an_exported_model_to_its_run_and_on(penchant, 
     assert "responses by small@0123" in penchant("lineage", exported / "merged").out
 
 
+@pytest.mark.slow(threads=1)
 def test_an_exported_model_verifies_and_whatever_is_changed_in_it_is_found(penchant, exported, tmp_path):
     result = penchant("verify", exported / "merged")
     assert result.code == 0, result.out
@@ -278,7 +283,7 @@ def test_an_exported_model_verifies_and_whatever_is_changed_in_it_is_found(pench
     (tmp_path / "merged" / "config.json").write_text("{}")
     result = penchant("verify", tmp_path / "merged", "--json")
     assert result.code == 1
-    assert findings(result)["model"] == ("differs", f"{tmp_path / 'merged'}: config.json is another")
+    assert findings(result)["model"] == ("differs", f"{tmp_path / 'merged'}: config.json has changed")
     (tmp_path / "merged" / "provenance.json").write_text("{")
     result = penchant("verify", tmp_path / "merged")
     assert result.code == 2
@@ -314,7 +319,7 @@ def test_a_run_whose_model_was_not_written_as_trained_keeps_none_and_goes_on_wit
     from penchant.models import written
 
     def damaged(*_):
-        raise written.WrittenError("its weight w is another")
+        raise written.WrittenError("its weight w differs")
 
     command = (
         *("dpo", "--model", stories260k, "--chat-template", "plain", "--data", runs / "pairs.jsonl"),
@@ -324,7 +329,7 @@ def test_a_run_whose_model_was_not_written_as_trained_keeps_none_and_goes_on_wit
         patch.setattr(written, "_compare_tensors", damaged)
         result = penchant(*command)
     assert result.code == 1
-    assert "the model that was written there is not the one in memory (its weight w is another)" in result.err
+    assert "the model that was written there differs from the one in memory (its weight w differs)" in result.err
     assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix in (".safetensors", ".html")]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "running"
     assert penchant(*command, "--resume").code == 0

@@ -320,14 +320,14 @@ def test_ties_alone_are_told_how_to_count_in_the_shells_words(rank):
     [
         (["--ties", "quarter"], "ties must be one of half, davidson; got 'quarter'"),
         (["--both-bad", "drop"], "--both-bad must be 'apart' or 'tie'; got 'drop'"),
-        (["--prior", "1e-320"], "--prior is auto, none, phantom or a standard deviation"),
-        (["--prior", "1e308"], "--prior is auto, none, phantom or a standard deviation"),
+        (["--prior", "1e-320"], "--prior must be auto, none, phantom or a standard deviation"),
+        (["--prior", "1e308"], "--prior must be auto, none, phantom or a standard deviation"),
         (["--intervals", "jackknife"], "intervals must be one of sandwich, bootstrap; got 'jackknife'"),
         (["--cluster", "city"], "cluster must be one of"),
         (["--cluster", "prompt"], "Clusters must be different names out of []; got ['prompt']"),
         (
             ["--prior", "flat"],
-            "--prior is auto, none, phantom or a standard deviation in Elo points above 0, got 'flat'",
+            "--prior must be auto, none, phantom or a standard deviation in Elo points above 0, got 'flat'",
         ),
         (["--prior", "-3"], "above 0, got '-3'"),
         (["--prior", "inf"], "above 0, got 'inf'"),

@@ -46,6 +46,7 @@ def test_it_scores_pairs(run, penchant):
     assert "beta" not in result.out
 
 
+@pytest.mark.slow(threads=1)
 def test_it_judges_comparisons_and_evaluates_a_run(run, penchant, tmp_path):
     rows = [
         {"id": str(i), "prompt": [{"role": "user", "content": "Once"}], "a": {"text": a}, "b": {"text": b}}
@@ -84,6 +85,6 @@ def test_a_model_without_a_head_is_refused_as_a_judge(penchant, stories260k, tmp
         "judge", tmp_path / "asked.jsonl", "--judge", f"reward:{stories260k}", "--output", tmp_path / "votes.jsonl"
     )
     assert result.code == 2
-    assert "is no reward model" in result.err
+    assert "is not a reward model" in result.err
     assert len(result.err.strip().splitlines()) <= 2
     assert not (tmp_path / "votes.jsonl").exists()

@@ -51,8 +51,14 @@ def test_pairs_are_made_online(penchant, tmp_path, stories260k, prompts, judge):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["rlhf", "--output", "o", "--prompts", "everyday-train"], "no judge scores the responses"),
-        (["dpo", "--online", "--output", "o", "--prompts", "everyday-train"], "no judge compares"),
+        (
+            ["rlhf", "--output", "o", "--prompts", "everyday-train"],
+            "which scores the responses, is missing; give --judge",
+        ),
+        (
+            ["dpo", "--online", "--output", "o", "--prompts", "everyday-train"],
+            "compares the responses, is missing; give --judge",
+        ),
         (["dpo", "--online", "--output", "o", "--data", "x.jsonl"], "--data is not read with --online"),
         (
             ["dpo", "--output", "o", "--data", "x.jsonl", "--judge", "positivity"],

@@ -108,6 +108,7 @@ def test_the_kl_is_that_of_penchant_eval_on_the_same_prompts(penchant, wheel):
         assert figures[name] == pytest.approx(comparison[name])
 
 
+@pytest.mark.slow(threads=1)
 def test_the_list_shows_rounds_and_lineage(penchant, wheel):
     result = penchant("round", wheel, "--list")
     assert result.code == 0, result.err
@@ -154,14 +155,14 @@ def test_a_round_under_way_takes_no_other_settings(penchant, under_way, options,
     [
         (["--held-out", "0.5"], "--held-out: the rounds here began with 0.3"),
         (["--judge", "positivity", "--people", "votes"], "`--judge positivity` (or another), or --people, not both"),
-        (["--judge", "positivity", "--min-votes", "3"], "--min-votes counts what people answered"),
+        (["--judge", "positivity", "--min-votes", "3"], "--min-votes counts the answers of people"),
         (["--people", "votes", "--epsilon", "3"], "--people asks people; leave them out"),
         (["--judge", "positivity", "--set", "model.name=other"], "setting model.name: a round sets this itself"),
-        (["--judge", "positivity", "--temperature", "-1"], "--temperature is 0 or from 1e-06 to 1e+06"),
-        (["--judge", "http://127.0.0.1:9/v1"], "--judge-model: an endpoint serves models by name"),
+        (["--judge", "positivity", "--temperature", "-1"], "--temperature must be 0 or from 1e-06 to 1e+06"),
+        (["--judge", "http://127.0.0.1:9/v1"], "--judge-model is missing; name the model to ask"),
         (["--judge", "run:nowhere"], "--judge: nowhere: no such folder"),
-        (["--judge", "positivity", "--device", "tpu"], "--device is one of auto, cpu, cuda, mps, got 'tpu'"),
-        (["--list", "--seed", "3"], "--list shows what there is"),
+        (["--judge", "positivity", "--device", "tpu"], "--device must be one of auto, cpu, cuda, mps, got 'tpu'"),
+        (["--list", "--seed", "3"], "--list shows the rounds of a folder"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_the_words_of_the_command(penchant, wheel, options, words):
@@ -171,7 +172,7 @@ def test_what_cannot_be_done_is_refused_in_the_words_of_the_command(penchant, wh
 
 
 def test_the_first_round_says_what_it_needs(penchant, tmp_path):
-    assert "--model: the first round needs it" in penchant("round", tmp_path / "new").err
+    assert "--model is missing: the first round needs a model" in penchant("round", tmp_path / "new").err
     assert penchant("round", tmp_path / "new", "--list").code == 2
     assert not (tmp_path / "new").exists()
 
@@ -189,7 +190,9 @@ def test_what_the_judge_is_told_is_read_from_a_file_and_kept_as_text(penchant, t
 def test_the_list_is_shown_while_another_command_works_in_the_folder(penchant, wheel):
     with alone_in(wheel, "`penchant round`"):
         result = penchant("round", wheel, "--judge", "positivity")
-        assert (result.code, "another `penchant round` is at work here" in result.err) == (2, True), result.err
+        assert (result.code, "another `penchant round` is at work in this folder" in result.err) == (2, True), (
+            result.err
+        )
         assert penchant("round", wheel, "--list").code == 0
 
 

@@ -60,9 +60,9 @@ def test_samples_of_two_models_become_pairs(sample, penchant, server, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--endpoint-model", "qwen"], "`--endpoint-model` is for an endpoint"),
-        (["--concurrency", "3"], "--concurrency is for an endpoint"),
-        (["--endpoint", "http://localhost:1/v1"], "--endpoint-model: 0 for 1 endpoints"),
+        (["--endpoint-model", "qwen"], "--endpoint-model is only read with --endpoint"),
+        (["--concurrency", "3"], "--concurrency is only read with --endpoint"),
+        (["--endpoint", "http://localhost:1/v1"], "--endpoint-model is given 0 times for 1 endpoints"),
         (["--endpoint", "nowhere", "--endpoint-model", "m"], "--endpoint: 'nowhere' is not an address"),
         (
             ["--endpoint", "http://localhost:1/v1", "--endpoint", "nowhere", *(2 * ["--endpoint-model", "m"])],
@@ -70,7 +70,7 @@ def test_samples_of_two_models_become_pairs(sample, penchant, server, tmp_path):
         ),
         (
             ["--endpoint", "http://localhost:1/v1", "--endpoint-model", "m", "--dtype", "float32"],
-            "--dtype is for a model that is loaded here",
+            "--dtype is only read for a model that is loaded here",
         ),
     ],
 )

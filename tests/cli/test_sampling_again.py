@@ -150,7 +150,7 @@ def test_a_file_with_a_line_that_is_no_sample_is_refused_and_left_as_it_is(
     content = bad.replace(b"SAMPLES", samples)
     path = write(tmp_path / "s.jsonl", content)
     result = sample(prompts, path, "--resume")
-    assert not wrong_in_refusal(result, path, content, f"{path}:{number}: not a row that `penchant sample` wrote; ")
+    assert not wrong_in_refusal(result, path, content, f"{path}:{number}: is not a row that `penchant sample` wrote; ")
 
 
 def test_a_folder_in_place_of_the_file_is_refused_in_one_sentence(sample, prompts, tmp_path, no_model):
@@ -202,7 +202,7 @@ def test_two_prompts_with_one_id_are_refused_with_both_lines_and_the_id(
     result = penchant(command, *arguments[command], "--prompts", path)
     assert result.code == 2, result.err
     said = " ".join(result.err.split())
-    assert f"{path}:2: its id 'q1' is that of another prompt, {path}:1; give each its own" in said
+    assert f"{path}:2: its id 'q1' is that of another prompt, {path}:1; give each prompt its own id" in said
     assert not (tmp_path / "s.jsonl").exists()
 
 
@@ -221,4 +221,4 @@ def test_several_models_write_a_file_each_which_pair_reads(penchant, sample, sto
     assert "both-1.jsonl: exists already" in again.err
     result = penchant("pair", *files, "--rule", "delta", "--output", tmp_path / "pairs.jsonl")
     assert result.code == 2
-    assert "not one pair is left" in result.err
+    assert "no pair is left" in result.err

@@ -99,7 +99,7 @@ def test_a_signal_anywhere_ends_with_a_sentence_and_the_run_goes_on_as_if_never_
     last = result.err.splitlines()[-1]
     assert last.startswith("penchant: stopped"), last
     if place in ("loading", "reading the data"):
-        assert last.endswith("the run had not begun, give the same command again")
+        assert last.endswith("the run had not begun; give the same command again")
         assert not run.exists()
         again = penchant(*call(run))
     else:
@@ -140,7 +140,7 @@ def test_a_run_that_another_command_is_at_is_refused_to_everyone_else(penchant, 
         for more in ([], ["--resume"]):
             result = penchant(*call(run, *more))
             assert result.code == 2
-            said = f"penchant: {run}: another `penchant dpo` is at work here; wait for it\n"
+            said = f"penchant: {run}: another `penchant dpo` is at work in this folder; wait until it ends\n"
             assert result.err.endswith(said)
     assert what_a_run_left(run) == before
     assert not (run / "report.html").exists()
@@ -179,10 +179,10 @@ def test_a_damaged_record_is_said_with_its_lines_when_a_run_goes_on(penchant, ca
     samples.write_bytes(b"{\n" + samples.read_bytes())
     result = penchant(*call(run, "--resume"))
     assert result.code == 0, result.err
-    assert f"{metrics}:1, 2, 3, 4: not readable as a row of a run (line 1: " in result.err
-    assert "left out, the other 0 rows are kept" in result.err
-    assert f"{metrics}: holds nothing of step 1; training continues" in result.err
-    assert f"{samples}:1: not readable as a row of a run (line 1: " in result.err
+    assert f"{metrics}:1, 2, 3, 4: cannot be read as a row of a run (line 1: " in result.err
+    assert "left out, and the other 0 rows are kept" in result.err
+    assert f"{metrics}: holds no row of step 1; training continues" in result.err
+    assert f"{samples}:1: cannot be read as a row of a run (line 1: " in result.err
     assert [row["step"] for row in read_rows_written(metrics)] == [1, 2, 2]
     assert read_ledger(run)["status"] == "finished"
 
@@ -198,7 +198,7 @@ def test_of_two_processes_that_go_on_with_one_run_the_second_is_refused(call, tm
     first.send_signal(signal.SIGSTOP)
     second = subprocess.run([*words, "--resume"], env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 2
-    assert "another `penchant dpo` is at work here" in second.stderr
+    assert "another `penchant dpo` is at work in this folder" in second.stderr
     first.kill()
     first.wait()
     assert (run / ".lock").exists()

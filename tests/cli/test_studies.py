@@ -9,7 +9,11 @@ STUDY = "model: m\nprompts: p.txt\n"
     ("command", "text", "sentence"),
     [
         ("frontier", STUDY + "methds: {}\n", "study.yaml:3: there is no setting 'methds'; did you mean 'methods'?"),
-        ("frontier", STUDY + "methods: {dpo: {strengths: [1]}}\n", "judge: the true reward is missing"),
+        (
+            "frontier",
+            STUDY + "methods: {dpo: {strengths: [1]}}\n",
+            "the setting 'judge', which gives the true reward, is missing",
+        ),
         ("frontier", STUDY + "judge: a:b\nmethods: {dpo: {strengths: [1]}}\n", "name it yourself with `--judge a:b`"),
         ("sweep", STUDY + "kl_budget: 5\n", "the setting 'grid' is missing"),
         (

@@ -71,7 +71,10 @@ def test_our_own_formats_come_first(add_package, file):
     [
         ("DUEL = 7", "is of the type int, not a penchant.data.importers.Importer"),
         (DUELS.replace('row["duel"]', 'row["dual"]'), "does not read its own example (KeyError: 'dual')"),
-        (DUELS.replace('row.get("duel")', "None"), "does not read its own example (ValueError: it does not match it)"),
+        (
+            DUELS.replace('row.get("duel")', "None"),
+            "does not read its own example (ValueError: `matches` is false for it)",
+        ),
         ("import duel_rules_that_are_not_there", "cannot be loaded (ModuleNotFoundError: No module named"),
     ],
 )

@@ -460,7 +460,7 @@ def test_messages_without_ranks_are_for_imitation_and_hold_no_pairs(oasst):
     num_bad = sum(root(row) in spoilt for row in rows)
     loaded = load_demonstrations(seeds, on_bad_row="drop")
     assert loaded.verdict_counts == {"keep": len(rows) - num_bad, "bad_type": num_bad}
-    with pytest.raises(DataError, match="no answer in the tree is ranked; imitate its threads with `penchant sft`"):
+    with pytest.raises(DataError, match="no answer in the tree is ranked; train on its threads with `penchant sft`"):
         load_pairs(seeds, on_bad_row="drop")
 
 

@@ -32,6 +32,7 @@ def test_the_claim_is_what_the_batches_take(tmp_path, compression, as_file):
     assert len(load_pairs(path).records) == len(ROWS)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("as_file", [True, False])
 def test_what_is_compressed_to_little_or_says_that_it_is_large_is_refused_before_it_is_unpacked(tmp_path, as_file):
     small = write(tmp_path / "a.arrow", pa.Table.from_pylist(ROWS), "zstd", as_file=as_file)

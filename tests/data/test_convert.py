@@ -185,9 +185,10 @@ def test_what_makes_no_row_and_what_has_no_place_is_counted_and_said(tmp_path):
     ]
     said = list(found.in_words())
     assert said[0] == "5 rows read as comparisons, 2 written as trl"
-    assert "not written: 1 tie: the person found the two as good as each other" in said
+    assert "not written: 1 tie: the two are judged equally good" in said
     assert (
-        said[4] == "no place in trl for strength (in 2 rows, first at data[0]), annotator (in 2 rows, first at data[0])"
+        said[4] == "lost, as the format trl has no place for it: strength (in 2 rows, first at data[0]), "
+        "annotator (in 2 rows, first at data[0])"
     )
 
 
@@ -257,9 +258,11 @@ def test_what_is_more_than_a_text_makes_no_comparison_and_is_counted(tmp_path):
 
 def test_a_format_that_cannot_hold_the_data_is_refused_and_nothing_is_written(tmp_path):
     path = tmp_path / "out.jsonl"
-    with pytest.raises(DataError, match=r"data\[0\]: a labelled makes no row of trl; choose from kto, messages"):
+    with pytest.raises(
+        DataError, match=r"data\[0\]: a record of the type Labelled cannot be written as trl; choose from kto, messages"
+    ):
         convert([{"prompt": "Q", "completion": "R", "label": True}], to="trl", output=path)
-    with pytest.raises(DataError, match=r"no row makes one of trl \(1 tie\), so nothing was written"):
+    with pytest.raises(DataError, match=r"no row can be written as trl \(1 tie\), so nothing was written"):
         convert([ANSWERS[2]], to="trl", output=path)
     with pytest.raises(DataError, match="1 bad row in 2 read"):
         convert(
@@ -309,7 +312,9 @@ def test_datasets_loads_what_trl_is_to_read(tmp_path):
 
 
 def test_plain_text_makes_no_row_of_any_format(tmp_path):
-    with pytest.raises(DataError, match="a document makes no row of messages; `penchant sft` reads it as it is"):
+    with pytest.raises(
+        DataError, match="a record of the type Document cannot be written as messages; `penchant sft` reads it as it is"
+    ):
         convert([{"text": "Once."}], to="messages", output=tmp_path / "out.jsonl")
 
 
@@ -364,7 +369,7 @@ def test_fields_that_change_nothing_are_left_behind_and_said(tmp_path):
     assert [(field.name, field.num_rows) for field in found.left_behind] == [("source", 1), ("score_chosen", 1)]
     said = list(found.in_words())
     assert (
-        "left behind, as they change nothing: source (in 1 row, first at data[0]), "
+        "fields not copied, as they change nothing: source (in 1 row, first at data[0]), "
         "score_chosen (in 1 row, first at data[0])"
     ) in said
     assert "fields not read: mine (in 1 row, first at data[0])" in said

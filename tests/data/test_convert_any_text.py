@@ -107,6 +107,7 @@ def votes(data):
     return sorted((a, b, won, who) if a < b else (b, a, turned.get(won, won), who) for a, b, won, who in told)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("importer", EVERY, ids=lambda one: one.name)
 def test_any_text_read_written_and_read_again_is_equal(importer, tmp_path):
     rng = random.Random(importer.name)

@@ -237,7 +237,7 @@ def test_the_reasoning_beside_an_answer_is_the_answers(read, row, name):
 
 def test_reasoning_beside_several_answers_or_another_reasoning_is_refused(read):
     code, reason = refusal(read, load_demonstrations, {"messages": [USER, BOT, USER, BOT], "thinking": "well"})
-    assert (code, "which one it belongs to" in reason) == ("unread_field", True)
+    assert (code, "to which one it belongs" in reason) == ("unread_field", True)
     said = {"messages": [USER, BOT | {"reasoning": "well"}]}
     assert read(load_demonstrations, said | {"thinking": "well "})[1].verdict_counts == {"keep": 1}
     assert refusal(read, load_demonstrations, said | {"thinking": "so"})[0] == "bad_type"

@@ -66,18 +66,24 @@ def test_a_pattern_stands_for_the_files_that_it_matches(tmp_path):
 def test_a_folder_without_data_is_one_sentence(tmp_path):
     assert "is an empty folder" in refusal(tmp_path)
     (tmp_path / "README.md").write_text("x")
-    assert "is a folder without project.yaml and without a file of data" in refusal(tmp_path)
+    assert "is no project of votes, as it has no project.yaml; name a file." in refusal(tmp_path)
     write(tmp_path / "inner" / "a.jsonl", rows(1))
     assert f"holds no file of data, but its folders do (inner); name one: {tmp_path / 'inner'}." in refusal(tmp_path)
     write(tmp_path / "b.jsonl", rows(1))
-    assert f"say which with a pattern, such as '{tmp_path}/*.jsonl' or '{tmp_path}/**/*.jsonl'" in refusal(tmp_path)
+    assert (
+        f"say which files to read with a pattern, such as '{tmp_path}/*.jsonl' or '{tmp_path}/**/*.jsonl'"
+        in refusal(tmp_path)
+    )
 
 
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        (("a.jsonl", "b.csv"), "holds files of different formats (.csv, .jsonl); say which with a pattern"),
-        (("a.jsonl", "b.xlsx"), "b.xlsx is of no format that is read here; say which with a pattern"),
+        (
+            ("a.jsonl", "b.csv"),
+            "holds files of different formats (.csv, .jsonl); say which files to read with a pattern",
+        ),
+        (("a.jsonl", "b.xlsx"), "holds b.xlsx, whose format is not read; say which files to read with a pattern"),
         (("a.jsonl", "a.jsonl.gz"), "holds a.jsonl and a.jsonl.gz, the same data twice; keep one of them"),
         (("train-1.jsonl", "test-1.jsonl"), "holds the splits test, train, and training on all would leave none"),
         (("train.jsonl", "val.jsonl"), "holds the splits train, validation"),
@@ -106,7 +112,7 @@ def test_tables_with_other_columns_are_refused_and_objects_may_have_more(tmp_pat
             writer = csv.DictWriter(stream, list(held[0]))
             writer.writeheader()
             writer.writerows(held)
-    words = "a.csv and b.csv have different columns (weight in one alone); name them one by one if both are meant."
+    words = "a.csv and b.csv have different columns (only one has weight); name the files one by one if both are meant."
     assert refusal(tmp_path / "csv").endswith(words)
     assert refusal(str(tmp_path / "csv" / "*.csv")).endswith(words)
     assert [pair.weight for pair in load_pairs(tmp_path / "json").records] == [1, 1, 2, 2]
@@ -165,7 +171,7 @@ class TestSavedByDatasets:
             ("{", "does not list its _data_files"),
             ('{"_data_files": []}', "does not list its _data_files"),
             ('{"_data_files": [{"filename": "../secret.arrow"}]}', "names a file outside its folder"),
-            ('{"_data_files": [{"filename": "data-1.arrow"}]}', "data-1.arrow: is gone, though"),
+            ('{"_data_files": [{"filename": "data-1.arrow"}]}', "data-1.arrow: is missing, though"),
         ):
             (tmp_path / "state.json").write_text(state)
             assert words in refusal(tmp_path)

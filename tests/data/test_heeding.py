@@ -29,16 +29,18 @@ def file(tmp_path):
 @pytest.mark.parametrize("load", [load_pairs, load_labelled])
 def test_what_no_row_heeds_is_refused(load, said, tmp_path):
     for rows in ([PAIR], [PAIR, PAIR | {"prompt": "R", "weight": 2}]):
-        with pytest.raises(ConfigError, match=f"{next(iter(said))} is not heeded by the rows read"):
+        with pytest.raises(
+            ConfigError, match=f"{next(iter(said))} has no effect, as none of the rows has a list of answers"
+        ):
             load(rows, **said)
-        with pytest.raises(ConfigError, match="is not heeded by the rows read"):
+        with pytest.raises(ConfigError, match="has no effect, as none of the rows"):
             convert(rows, to="trl", output=tmp_path / "out.jsonl", **said)
     assert load([PAIR, LIST], **said).verdict_counts["keep"] == 2
 
 
 @pytest.mark.parametrize("said", [{"pairing": "best_worst"}, {"min_gap": 2}], ids=str)
 def test_labels_refuse_it_and_labels_beside_lists_do_not(file, said):
-    with pytest.raises(ConfigError, match="is not read by labels"):
+    with pytest.raises(ConfigError, match="has no effect on labelled responses"):
         load_labelled([LABEL], **said)
     found = load_labelled([file("lists.jsonl", LIST), file("labels.jsonl", LABEL)], **said)
     assert [one.response for one in found.records] == ["x", "z", "x"]
@@ -47,7 +49,7 @@ def test_labels_refuse_it_and_labels_beside_lists_do_not(file, said):
 def test_a_source_that_says_it_for_itself_heeds_it_itself(file):
     plain, lists = file("plain.jsonl", PAIR), file("lists.jsonl", LIST)
     assert len(load_pairs([plain, Part(lists, pairing="best_worst")]).records) == 2
-    with pytest.raises(ConfigError, match=r"plain\.jsonl::min_gap=2.0: min_gap is not heeded"):
+    with pytest.raises(ConfigError, match=r"plain\.jsonl::min_gap=2.0: min_gap has no effect"):
         load_pairs([Part(plain, min_gap=2.0), lists])
 
 
@@ -67,5 +69,5 @@ def test_rows_behind_a_limit_may_have_the_scores_that_the_first_have_not(file):
     rows = file("rows.jsonl", PAIR, SCORED[0] | {"prompt": "scored"})
     assert len(load_pairs(rows, min_gap=1, limit=1).records) == 1
     assert len(load_pairs(Part(rows, max_rows=1), min_gap=1).records) == 1
-    with pytest.raises(ConfigError, match="min_gap is not heeded"):
+    with pytest.raises(ConfigError, match="min_gap has no effect"):
         load_pairs(file("plain.jsonl", PAIR, PAIR | {"prompt": "R"}), min_gap=1, limit=5)

@@ -228,6 +228,7 @@ class TestParquet:
         loaded = load_pairs(write({**good, "chosen": spoilt}), on_bad_row="drop")
         assert loaded.verdict_counts == {"not_utf8": 1, "keep": 1}
 
+    @pytest.mark.slow(threads=1)
     @given(st.data())
     @settings(max_examples=25)
     def test_values_that_python_has_are_read_as_pyarrow_reads_them(self, tmp_path_factory, data):

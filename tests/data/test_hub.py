@@ -88,7 +88,7 @@ def test_what_cannot_be_found_is_one_sentence(hub, monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", unreachable)
     assert "cannot be read from the Hub (Name or service not known); check the name" in refusal("hub:else/where")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    assert "reading from the Hub needs datasets; run pip install datasets" in refusal("hub:else/where")
+    assert "reading from the Hub needs the package datasets; run pip install datasets" in refusal("hub:else/where")
 
 
 @pytest.mark.parametrize(

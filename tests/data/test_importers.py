@@ -125,7 +125,7 @@ def test_weight_probability_and_margin_are_read_with_the_pair():
         ({"prompt": []}, "missing_field", "'prompt' holds no messages"),
         ({"prompt": ["Q"]}, "bad_type", r"'prompt\[0\]' must be a message, got text"),
         ({"chosen": [QUESTION_ROW]}, "bad_type", "last message of 'chosen' is the user's"),
-        ({"chosen": [REPLY, REPLY]}, "prompts_differ", "'chosen' before its last one are not the prompt"),
+        ({"chosen": [REPLY, REPLY]}, "prompts_differ", "'chosen' before its last one differ from the prompt"),
         ({"chosen": {"role": "assistant"}}, "missing_field", "'content' is missing"),
         ({"chosen": {"role": "bot", "content": "R"}}, "bad_type", "unknown role 'bot'"),
         ({"chosen": {"role": "assistant", "content": [1]}}, "bad_type", "'content' must be text, got a list"),
@@ -189,7 +189,7 @@ def test_a_transcript_with_single_line_ends_is_told_what_it_lacks():
     ):
         code, reason = complaint(PAIR_IMPORTERS, hh(text, text))
         assert code == "bad_type"
-        assert "parted by single line ends" in reason
+        assert "separated by single line ends" in reason
 
 
 @pytest.mark.parametrize("outcome", ["tie", "both_bad", None])

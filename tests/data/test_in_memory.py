@@ -112,7 +112,7 @@ def test_a_bad_row_is_named_as_python_names_it():
         (7, "data is of type int; give paths, or a list of rows"),
         (b"x", "data is of type bytes; give paths"),
         ([{"question": "Q"}], r"data: no known format has its columns \(question\)"),
-        ([{"prompt": "Q", "chosen": "R", "rejectd": "S"}], "data: no column 'rejected'; did you mean 'rejectd'"),
+        ([{"prompt": "Q", "chosen": "R", "rejectd": "S"}], "data: there is no column 'rejected', only 'rejectd'"),
         ([PAIR | {"chosen": ""}], "data: no row can be used .1 empty_response.; see data.0.: the chosen response"),
     ],
 )

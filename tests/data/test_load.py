@@ -35,14 +35,14 @@ BAD_ROWS = {
     "equal_responses": (row(chosen="same", rejected=" same "), "chosen and rejected are the same text"),
     "prompts_differ": (
         row(chosen=[{"role": "user", "content": "other"}, {"role": "assistant", "content": "x"}]),
-        "not the prompt",
+        "differ from the prompt",
     ),
     "missing_field": ({"prompt": "Q", "chosen": "good"}, "the field 'rejected' is missing"),
     "unread_field": (row(images=["a.png"]), "the field 'images' holds something other than text"),
     "empty_prompt": (row(prompt=" "), "the prompt is empty"),
     "answered_prompt": (row(prompt=[{"role": "assistant", "content": "A"}]), "ends with the assistant's turn"),
-    "bad_type": (row(probability=2), "the field 'probability' is wrong: input should be less than or equal to 1"),
-    "not_utf8": (row(chosen="\ud800"), "'chosen' is no UTF-8 text"),
+    "bad_type": (row(probability=2), "the field 'probability' is 2: input should be less than or equal to 1"),
+    "not_utf8": (row(chosen="\ud800"), "'chosen' is not UTF-8 text"),
     "invalid_json": ("{", "the line is not JSON"),
     "too_long_line": (row(chosen="x" * 1_000_001), "longer than 1,000,000 bytes"),
 }
@@ -64,7 +64,7 @@ def test_half_a_surrogate_pair_is_not_text(tmp_path):
     path = write(tmp_path / "pairs.jsonl", [row(chosen="\ud800"), row(prompt="\ud800"), row()])
     loaded = load_pairs(path, on_bad_row="drop")
     assert loaded.verdict_counts == {"not_utf8": 2, "keep": 1}
-    assert "'chosen' is no UTF-8 text" in loaded.problems[0].reason
+    assert "'chosen' is not UTF-8 text" in loaded.problems[0].reason
 
 
 def test_bytes_that_are_not_utf8_spoil_one_row_only(tmp_path):
@@ -132,7 +132,7 @@ def test_labels_are_loaded_with_empty_twice_told_and_contradicting_rows_found(tm
         ("R", False, 3),
         ("S", False, 5),
     ]
-    assert "l.jsonl:1 the other way" in str(loaded.problems[1])
+    assert "l.jsonl:1, but the other way round" in str(loaded.problems[1])
 
 
 def test_pairs_are_taken_apart_into_labels_and_the_limit_counts_pairs(tmp_path):
@@ -238,7 +238,7 @@ def test_a_prompt_is_used_once_under_an_id_and_an_id_is_that_of_one_prompt(tmp_p
     path = write(tmp_path / "p.jsonl", [{"id": one, "prompt": text} for one, text in rows])
     assert [prompt.id for prompt in load_prompts(path, on_bad_row="drop").records] == ["a", "b"]
     with pytest.raises(
-        DataError, match=f"^{path}:4: its id 'a' is that of another prompt, {path}:1; give each its own"
+        DataError, match=f"^{path}:4: its id 'a' is that of another prompt, {path}:1; give each prompt its own"
     ):
         load_prompts(path)
     assert len(load_prompts(path, limit=2).records) == 2
@@ -326,14 +326,17 @@ def test_one_misspelt_column_is_named_with_the_one_it_stands_for(tmp_path, colum
     with pytest.raises(DataError) as caught:
         load_pairs(path)
     if absent:
-        assert str(caught.value) == f"{path}: no column '{absent}'; did you mean '{meant}'?"
+        assert str(caught.value) == (
+            f"{path}: there is no column '{absent}', only '{meant}'; correct its name, or have it read so: "
+            f'`columns="{meant}={absent}"`.'
+        )
     else:
         assert "no known format has its columns" in str(caught.value)
 
 
 def test_an_empty_folder_and_a_project_of_votes_are_no_data(tmp_path):
     for load in (load_pairs, load_labelled, load_demonstrations, load_prompts, guess_kind):
-        with pytest.raises(DataError, match=r"is an empty folder without project\.yaml"):
+        with pytest.raises(DataError, match=r"is an empty folder; name one"):
             load(tmp_path)
     (tmp_path / "project.yaml").touch()
     with pytest.raises(DataError, match=r"is a project of votes.*`penchant votes export"):

@@ -66,8 +66,8 @@ def test_a_file_whose_name_holds_the_mark_is_that_file(tmp_path):
         ("weight=much", "weight=much is not a number"),
         ("max_rows=0", "max_rows must be a whole number from 1 on, got 0"),
         ("max_rows=1.5", "max_rows=1.5 is not a number"),
-        ("wieght=2", "a source of data has no wieght; did you mean weight?"),
-        ("subset=random", "subset=random chooses max_rows records; say how many"),
+        ("wieght=2", "a source of data has no option 'wieght'; did you mean weight?"),
+        ("subset=random", "subset=random needs max_rows, the number of records to choose"),
         ("max_rows=2,subset=last", "subset must be head or random, got 'last'"),
     ],
 )
@@ -80,10 +80,10 @@ def test_what_cannot_be_meant_is_one_sentence(files, options, words):
 def test_an_option_that_nobody_would_read_is_refused(tmp_path):
     prompts = write(tmp_path / "prompts.jsonl", [{"prompt": "p"}])
     votes = write(tmp_path / "votes.jsonl", [{"model_a": "x", "model_b": "y", "winner": "model_a"}])
-    with pytest.raises(ConfigError, match="weight is not read by prompts"):
+    with pytest.raises(ConfigError, match="weight has no effect on prompts"):
         load_prompts(f"{prompts}::weight=2")
     for options in ("weight=2", "max_rows=1"):
-        with pytest.raises(ConfigError, match="is not read by a ranking"):
+        with pytest.raises(ConfigError, match="has no effect on a ranking"):
             load_votes(f"{votes}::{options}")
 
 
@@ -205,7 +205,7 @@ class TestEachSourceReadInItsOwnWay:
         (shown,) = load_demonstrations(f"{both}::kind=demonstrations").records
         assert shown.messages[-1].content == "a"
         with pytest.raises(
-            ConfigError, match=r"both\.jsonl::kind=labelled: it holds labelled, and pairs are read here"
+            ConfigError, match=r"both\.jsonl::kind=labelled: only pairs are read here; leave the file out"
         ):
             load_pairs(f"{both}::kind=labelled")
         with pytest.raises(DataError, match="rejected"):
@@ -248,14 +248,14 @@ class TestEachSourceReadInItsOwnWay:
         ("options", "words"),
         [
             ("kind=pears", "kind must be pairs, labelled or demonstrations, got 'pears'"),
-            ("", "a source of data has no option without a name; there are weight"),
-            ("columns=", "names a column without the name it is read as"),
+            ("", "a source of data has no option ''; choose from weight"),
+            ("columns=", "does not say what the column is read as"),
             ("format=hhh", "there is no format 'hhh'"),
             ("pairing=some", "pairing must be all, best_worst, best_random, adjacent, got 'some'"),
             ("min_gap=-1", "min_gap must be a number that is at least 0, got -1.0"),
             ("min_gap=wide", "min_gap=wide is not a number"),
-            ("columns=chosen", "names a column without the name it is read as"),
-            ("columns=a=prompt,columns=a=chosen", "one column is renamed twice"),
+            ("columns=chosen", "does not say what the column is read as"),
+            ("columns=a=prompt,columns=a=chosen", "columns= renames a column twice"),
             ("columns=a=prompt,columns=b=prompt", "gives two columns (a, b) the name 'prompt'"),
             ("columns=nowhere=prompt", "no column 'nowhere' to read as 'prompt'"),
             ("columns=prompt=promt", "no format reads a field 'promt'; did you mean 'prompt'?"),
@@ -273,10 +273,10 @@ class TestEachSourceReadInItsOwnWay:
         votes = write(tmp_path / "votes.jsonl", [{"model_a": "x", "model_b": "y", "winner": "model_a"}])
         labelled = write(tmp_path / "labelled.jsonl", [{"prompt": "p", "completion": "c", "label": True}])
         for load, path in ((load_prompts, prompts), (load_votes, votes), (load_labelled, labelled)):
-            with pytest.raises(ConfigError, match="pairing is not read by"):
+            with pytest.raises(ConfigError, match="pairing has no effect on"):
                 load(f"{path}::pairing=best_worst")
         for load, path in ((load_prompts, prompts), (load_votes, votes)):
-            with pytest.raises(ConfigError, match="kind is not read by"):
+            with pytest.raises(ConfigError, match="kind has no effect on"):
                 load(f"{path}::kind=pairs")
         with pytest.raises(ConfigError, match="both good and bad"):
             load_labelled(f"{files[0]}::pairing=all")

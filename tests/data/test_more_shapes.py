@@ -86,7 +86,9 @@ def test_the_rejected_answer_of_ms_swift_stands_beside_messages_that_end_with_th
 
 
 def test_ms_swifts_messages_that_end_with_the_user_are_refused():
-    with pytest.raises(DataError, match="the last message of 'messages' is the user's, and it is the chosen response"):
+    with pytest.raises(
+        DataError, match="the last message of 'messages' is the user's, but it must be the chosen response"
+    ):
         load_pairs([{"messages": [USER], "rejected_response": "S"}])
 
 
@@ -112,13 +114,13 @@ def test_two_sides_of_the_same_score_are_a_tie_and_no_pair(names):
 
 def test_a_judges_verdicts_without_the_rows_they_judge_are_refused_with_what_to_do(shared):
     path = shared / "data" / "pandalm" / "gpt-3.5-turbo-testset-v1.json.gz"
-    with pytest.raises(DataError, match="but a judge's verdicts are to be put into the rows that it judged"):
+    with pytest.raises(DataError, match="; these are a judge's verdicts, which belong in the judged rows"):
         load_pairs(path)
 
 
 def test_the_feedback_of_helpsteer_3_is_refused_as_no_pair():
     row = {"domain": "general", "context": [USER], "response": "R", "feedback": ["good", "bad", "fair"]}
-    with pytest.raises(DataError, match="but it says in words how good one response is, and no pair is in it"):
+    with pytest.raises(DataError, match="; it says in words how good one response is, but holds no pair"):
         load_pairs([row])
 
 

@@ -64,7 +64,7 @@ def test_a_winner_is_a_word_or_the_name_of_an_item_and_refused_where_the_two_dif
         {"left": "tie", "right": "x", "winner": "tie"},
         {"left": "2", "right": "1", "winner": 1},
     ):
-        assert "names the item" in refusal(load_votes, row, good)
+        assert "the name of the item" in refusal(load_votes, row, good)
     turned = {"left": "b", "right": "a", "winner": "left", "shown_first": "a"}
     assert "'shown_first'" in refusal(load_votes, turned, good)
 
@@ -73,7 +73,7 @@ def test_the_flags_beside_a_winner_are_read_and_refused_where_they_differ():
     row = {"prompt": "Q", "response_a": "x", "response_b": "y", "model_a": "M", "model_b": "N", "winner": "model_b"}
     flags = {"winner_model_a": 1, "winner_model_b": 0, "winner_tie": 0}
     for load in (load_pairs, load_votes):
-        assert "which differ" in refusal(load, row | flags, row)
+        assert "'winner' is 'model_b', but 'winner_model_a' is 1" in refusal(load, row | flags, row)
     assert outcomes(row | {"winner": None} | flags) == [("M", "N", "left")]
     assert outcomes(row | {"winner": "tie (bothbad)", "winner_tie": 1}) == [("M", "N", "both_bad")]
 
@@ -241,7 +241,7 @@ def test_a_label_and_two_scores_of_the_answers_agree_or_the_row_is_refused():
     assert sides(SHP, SHP | {"history": "R", "labels": 0, "score_A": "1"}) == [("x", "y"), ("y", "x")]
     assert load_pairs([SHP, SHP | {"history": "R", "score_A": 2.0}]).verdict_counts == {"keep": 1, "tie": 1}
     for row in (SHP | {"labels": 0}, SHP | {"score_A": "1"}):
-        assert "which differ" in refusal(load_pairs, row, SHP | {"history": "R"})
+        assert "is the higher score" in refusal(load_pairs, row, SHP | {"history": "R"})
 
 
 @pytest.mark.parametrize("name", [0, "0", 7, "Ann"])

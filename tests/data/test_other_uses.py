@@ -40,7 +40,7 @@ COUNTS = {"left": "tea", "right": "coffee", "left_wins": 3, "right_wins": 1}
 )
 def test_the_command_that_reads_the_rows_is_named(load, row, words):
     with pytest.raises(
-        DataError, match=rf"^data: no known format has its columns \([\w, ]+\), but {words}; say which column"
+        DataError, match=rf"^data: no known format has its columns \([\w, ]+\); {words}; say which column"
     ):
         load([row])
 
@@ -78,7 +78,7 @@ def test_a_record_of_two_objects_names_the_command_that_reads_it(tmp_path):
 
 def test_a_list_that_names_no_models_is_for_training():
     answers = [{"text": "A star.", "pm_score": 2}, {"text": "A lamp.", "pm_score": 1}]
-    with pytest.raises(DataError, match=r"\(question, answers\), but `penchant dpo` reads them, as preference pairs"):
+    with pytest.raises(DataError, match=r"\(question, answers\); `penchant dpo` reads them, as preference pairs"):
         load_votes([{"question": "What is the sun?", "answers": answers}])
 
 
@@ -90,7 +90,7 @@ def test_rows_that_were_put_together_are_named_by_their_own_columns():
 
 
 def test_two_texts_without_a_prompt_say_what_is_missing():
-    with pytest.raises(DataError, match="does not say where the prompt of its two texts ends"):
+    with pytest.raises(DataError, match="its two texts do not show where the prompt ends"):
         load_pairs([{"chosen": "The sky is blue.", "rejected": "The sky is green."}])
 
 

@@ -57,11 +57,11 @@ def test_of_several_strange_fields_the_first_of_the_row_is_named_whatever_the_ha
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"turns": []}, "'turns' is a list"),
-        ({"turns": "What?"}, "'turns' is text"),
-        ({"turns": ["What?", 3]}, "'turns' is a list"),
-        ({"instruction": "Name it.", "instances": []}, "'instances' is a list"),
-        ({"instruction": "Name it.", "instances": ["x"]}, "'instances' is a list"),
+        ({"turns": []}, "'turns' must be a list of texts, got a list"),
+        ({"turns": "What?"}, "'turns' must be a list of texts, got text"),
+        ({"turns": ["What?", 3]}, "'turns' must be a list of texts, got a list"),
+        ({"instruction": "Name it.", "instances": []}, "'instances' must be a list of objects, got a list"),
+        ({"instruction": "Name it.", "instances": ["x"]}, "'instances' must be a list of objects, got a list"),
         ({"instruction": "Name it.", "instances": [{"input": "a", "image": "b.png"}]}, "'image', which is not read"),
     ],
 )

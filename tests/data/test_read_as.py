@@ -89,7 +89,7 @@ def test_two_columns_under_one_name_are_refused_and_never_merged(tmp_path):
     path = write(tmp_path / "mine.jsonl", MINE | {"chosen": "other"})
     with pytest.raises(DataError) as caught:
         load_pairs(path, columns=NAMES)
-    assert "mine.jsonl:1: the column 'good' is to be read as 'chosen', and there is a column 'chosen'" in str(
+    assert "mine.jsonl:1: the column 'good' is to be read as 'chosen', but there is a column 'chosen'" in str(
         caught.value
     )
     later = [MINE, MINE | {"quest": "How?", "rejected": "other"}]
@@ -111,7 +111,7 @@ def test_a_row_that_fits_two_formats_is_read_by_the_first_and_that_is_said_once(
     ]
     (said,) = loaded.remarks()
     assert said == (
-        "data[0] is read as messages and fits prompt_completion as well, which reads it otherwise: "
+        "data[0] is read as messages, but prompt_completion would read it differently; choose with "
         '`format="prompt_completion"`'
     )
 
@@ -147,9 +147,9 @@ def test_the_format_says_what_kind_of_data_it_is():
 def test_a_format_that_is_none_or_of_another_kind_is_refused():
     with pytest.raises(ConfigError, match=r"there is no format 'mesages'; did you mean 'messages'\?"):
         load_demonstrations([BOTH], format="mesages")
-    with pytest.raises(ConfigError, match="there is no format 'zzzz'; there are prompt_chosen_rejected, "):
+    with pytest.raises(ConfigError, match="there is no format 'zzzz'; choose from prompt_chosen_rejected, "):
         load_demonstrations([BOTH], format="zzzz")
-    with pytest.raises(DataError, match="data: the format 'messages' holds something else than is read here"):
+    with pytest.raises(DataError, match="data: the format 'messages' does not hold what is read here"):
         load_pairs([BOTH], format="messages")
 
 

@@ -154,7 +154,7 @@ REFUSED = {
     "llmfao/models.jsonl": "no known format has its columns",
     "llmfao/results.jsonl.gz": "no known format has its columns",
     "tinystories/reference_logprobs.json": "no known format has its columns",
-    "pandalm/gpt-3.5-turbo-testset-v1.json.gz": "a judge's verdicts are to be put into the rows that it judged",
+    "pandalm/gpt-3.5-turbo-testset-v1.json.gz": "these are a judge's verdicts, which belong in the judged rows",
     "sentiment/rt-polarity.pos.gz": r"unknown format \(.pos.gz\)",
     "tinystories/tok512.bin": r"unknown format \(.bin\)",
     "genai_arena/clean_battle_20240220.json.gz": "`penchant rank` reads them, as votes",

@@ -94,7 +94,7 @@ def test_a_prompt_that_says_more_than_the_conversations_is_not_dropped(load, pro
         messages = record.prompt if load is load_pairs else record.messages
         assert [message.content for message in messages] == ["What is the sun?"]
     else:
-        with pytest.raises(DataError, match="not the prompt"):
+        with pytest.raises(DataError, match="differ from the prompt"):
             load([row])
 
 
@@ -199,7 +199,7 @@ def test_the_side_that_a_soft_label_prefers_is_the_good_one_wherever_it_is_writt
 
 
 def test_a_message_that_is_spelled_in_two_ways_is_refused():
-    with pytest.raises(DataError, match="in two ways"):
+    with pytest.raises(DataError, match="mixes two spellings"):
         load_demonstrations([{"messages": [ASK | {"value": "What is the moon?"}, STAR]}])
 
 

@@ -67,6 +67,7 @@ def many(rng, num=60):
         yield row
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("seed", range(12))
 def test_battles_with_odd_rows_among_them_come_out_as_row_by_row(tmp_path, small_blocks, seed):
     rows = list(many(random.Random(seed)))
@@ -97,6 +98,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_line_that_is_no_plain_row_is_found_where_it_stands(tmp_path, small_blocks, broken):
     path = tmp_path / "votes.jsonl"
@@ -140,6 +142,7 @@ def test_a_table_of_any_kind_comes_out_as_row_by_row(tmp_path, small_blocks, tex
     require_the_same(path)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv"])
 def test_what_a_fuzzer_makes_comes_out_as_row_by_row(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(blocks, "NUM_BYTES", 200)

@@ -172,7 +172,7 @@ PANDA = {"cmp_key": "x_y", "annotator1": 1}
         (PANDA, {"cmp_key": "x"}, "'cmp_key' is 'x'"),
         (PANDA, {"cmp_key": "x_x"}, "'x' is compared with itself"),
         (PANDA, {"annotator1": 3}, "'annotator1' is 3, which is not an outcome"),
-        (comparison(), {"outcome": "left"}, "'outcome' is wrong"),
+        (comparison(), {"outcome": "left"}, "'outcome' is 'left': input should be 'a'"),
         (comparison(), {"b": comparison()["a"]}, "'before' is compared with itself"),
         (comparison(), {"b": comparison()["a"]}, "votes on two answers of one model are for training"),
     ],

@@ -95,7 +95,7 @@ def test_it_may_name_an_answer_as_the_row_does(more):
     ids=str,
 )
 def test_one_that_names_the_other_answer_refuses_the_row_and_names_both(more, name):
-    with pytest.raises(DataError, match=rf"'{name}' is .*prompt_chosen_rejected prefers 'A star\.', which differ"):
+    with pytest.raises(DataError, match=rf"'{name}' is .*, but the format prompt_chosen_rejected prefers 'A star\.'"):
         load_pairs([{**PAIR, **more}])
     assert load_pairs([{**PAIR, **more}], format="prompt_chosen_rejected").records[0].chosen == GOOD
 
@@ -111,7 +111,9 @@ def test_one_that_names_the_other_answer_refuses_the_row_and_names_both(more, na
     ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_two_formats_of_one_row_that_prefer_opposite_answers_refuse_it(more, other):
-    with pytest.raises(DataError, match=rf"it prefers 'A star\.', as {other} 'A lamp\.'; keep what is right"):
+    with pytest.raises(
+        DataError, match=rf"it prefers 'A star\.', but read as {other} 'A lamp\.'; remove what is wrong"
+    ):
         load_pairs([{**PAIR, **more}])
 
 
@@ -168,7 +170,7 @@ def test_a_model_whose_name_ends_as_a_side_does_is_no_side(name, more):
 
 def test_a_whole_word_for_a_side_is_one():
     for word in ("model_b", "Response 2", "assistant-b", "[[B]]", "answer2", "the second"):
-        assert_refused({**PAIR, "winner": word}, "which differ")
+        assert_refused({**PAIR, "winner": word}, "but the format")
 
 
 @pytest.mark.parametrize(
@@ -191,8 +193,8 @@ def test_a_place_is_compared_by_the_model_that_stood_there():
     for winner in ("model_b", "B", "tea", "right"):
         assert "winner" not in {field.name for field in load_pairs([{**turned, "winner": winner}]).unread}
     for winner in ("model_a", "first", "mud"):
-        assert_refused({**turned, "winner": winner}, "which differ")
-    assert_refused({**PAIR, "model_a": None, "model_b": None, "winner": "model_b"}, "which differ")
+        assert_refused({**turned, "winner": winner}, "but the format")
+    assert_refused({**PAIR, "model_a": None, "model_b": None, "winner": "model_b"}, "but the format")
 
 
 def test_a_side_is_compared_with_what_a_soft_label_prefers():
@@ -200,7 +202,7 @@ def test_a_side_is_compared_with_what_a_soft_label_prefers():
     for more in ({"label": False}, {"label": 0}, {"winner": "B"}, {"winner": "rejected"}):
         assert load_pairs([{**soft, **more}]).unread == ()
     for more in ({"label": True}, {"label": 1}, {"winner": "A"}, {"winner": "chosen"}):
-        assert_refused({**soft, **more}, r"prefers 'A lamp\.', which differ")
+        assert_refused({**soft, **more}, r"but the format .* prefers 'A lamp\.'")
 
 
 @pytest.mark.parametrize("winner", ["model_a", "model_b"])
@@ -263,7 +265,7 @@ def test_so_are_votes():
     assert load_votes([{**BATTLE, "preferred": "model_a"}]).unread == ()
     assert load_votes([{**PAIR, **MODELS, "winner": "tie"}]).unread == ()
     for row in ({**BATTLE, "preferred": "mud"}, {**PAIR, **MODELS, "winner": "mud"}):
-        with pytest.raises(DataError, match=r"is 'mud', and .* prefers 'tea', which differ"):
+        with pytest.raises(DataError, match=r"is 'mud', but the format .* prefers 'tea'"):
             load_votes([row])
 
 

@@ -86,16 +86,16 @@ def test_a_file_of_two_calls_is_refused_rather_than_half_of_it_compared(tmp_path
     first, second = (written(tmp_path / f"{name}.jsonl", (name, name)) for name in ("a", "b"))
     both = tmp_path / "both.jsonl"
     both.write_text(first.read_text() + second.read_text())
-    with pytest.raises(DataError, match=r"both\.jsonl: has two answers in place 0 to 'one'"):
+    with pytest.raises(DataError, match=r"both\.jsonl: holds two different texts as answer 1 to 'one'"):
         read_two(both, second)
 
 
 def test_answers_for_other_prompts_than_asked_are_refused_with_the_prompt(tmp_path):
     a, b = written(tmp_path / "a.jsonl", "xx"), written(tmp_path / "b.jsonl", "xx", prompts=("one", "three"))
-    with pytest.raises(DataError, match=r"b\.jsonl: answers 1 prompts that were not asked, first 'three'"):
+    with pytest.raises(DataError, match=r"b\.jsonl: answers 1 prompts that were not asked, the first 'three'"):
         read_two(a, b)
     asked = [Prompt(messages=(Message(role="user", content=text),), id=text) for text in ("one", "two", "four")]
-    with pytest.raises(DataError, match=r"a\.jsonl: has no answer to 1 of 3 prompts, first 'four'"):
+    with pytest.raises(DataError, match=r"a\.jsonl: has no answer to 1 of 3 prompts, the first 'four'"):
         read_two(a, a, asked)
     three = pairs_written(tmp_path / "c.jsonl", "x", "y", "z")
     with pytest.raises(DataError, match=r"1 answers to 'one' and .*c\.jsonl 3; sample both with the same `num_resp"):
@@ -154,7 +154,7 @@ def test_a_judge_asked_again_says_how_far_it_repeats_itself_and_all_its_answers_
     steady = compared(same_to_all("a", "b"), same_to_all("aa", "bb"), LONGER, repeats=3)
     assert (steady.repeatability.rate, steady.repeatability.num) == (1.0, 48 * 3)
     assert compared(same_to_all("a"), same_to_all("b"), LONGER).repeatability is None
-    with pytest.raises(ConfigError, match="repeats is a whole number"):
+    with pytest.raises(ConfigError, match="repeats must be a whole number of at least 1, got"):
         compared(same_to_all("a"), same_to_all("b"), LONGER, repeats=0)
 
 

@@ -101,6 +101,7 @@ def test_a_server_that_fails_twice_is_asked_a_third_time():
     assert len(server.asked) == 3
 
 
+@pytest.mark.slow(threads=1)
 def test_a_server_that_names_a_pause_gets_it():
     left = [(429, "slow down", {"Retry-After": "0.3"})]
     with fake.fake_endpoint(lambda body: left.pop() if left else "TIE") as server:
@@ -112,7 +113,7 @@ def test_a_server_that_names_a_pause_gets_it():
 def test_a_refused_key_is_one_sentence_that_does_not_hold_it_and_is_not_tried_again():
     with fake.fake_endpoint(lambda body: (401, f'{{"error": {{"message": "bad key {KEY}"}}}}', {})) as server:
         with pytest.raises(
-            ConfigError, match=r"refuses the key in PENCHANT_JUDGE_KEY \(HTTP 401: bad key \*\*\*\)"
+            ConfigError, match=r"refused the key in PENCHANT_JUDGE_KEY \(HTTP 401: bad key \*\*\*\)"
         ) as e:
             list(judge_of(server, concurrency=1).answers(THREE))
         assert len(server.asked) <= 3  # one a comparison that was under way
@@ -130,6 +131,7 @@ def test_a_server_that_stays_down_is_one_sentence_that_says_what_to_do():
         Endpoint(server.base, "judge-1", KEY).complete([])
 
 
+@pytest.mark.slow(threads=1)
 def test_a_server_that_stays_silent_is_given_up_after_the_timeout():
     waiting = threading.Event()
     with fake.fake_endpoint(lambda body: str(waiting.wait(5))) as server:
@@ -146,7 +148,7 @@ def test_a_redirect_is_not_followed_so_the_key_stays_with_the_server_it_is_for()
             moved = (code, "", {"Location": f"{other.base}/chat/completions"})
             with (
                 fake.fake_endpoint(lambda body, moved=moved: moved) as server,
-                pytest.raises(ConfigError, match="sends us elsewhere"),
+                pytest.raises(ConfigError, match="redirects to another address"),
             ):
                 Endpoint(server.base, "judge-1", KEY).complete([])
     assert other.headers == []
@@ -217,6 +219,7 @@ def test_answers_keep_their_order_when_several_are_asked_at_once():
     assert 1 < most[1] <= 3
 
 
+@pytest.mark.slow(threads=1)
 def test_whoever_stops_listening_stops_the_asking():
     many = [comparison(i, "x", "xx") for i in range(200)]
 

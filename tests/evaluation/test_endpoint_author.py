@@ -89,7 +89,7 @@ def test_an_endpoint_that_answers_nonsense_is_one_sentence_and_what_was_sampled_
         return echo(body) if next(answered, None) is not None else (200, "<html>hello</html>", {})
 
     with fake.fake_endpoint(nonsense_later) as server:
-        with pytest.raises(ConfigError, match=r"does not answer as an OpenAI-compatible endpoint does.*hello"):
+        with pytest.raises(ConfigError, match=r"did not answer as an OpenAI-compatible endpoint does.*hello"):
             sample(server, output=path, concurrency=1)
         assert len(path.read_text().splitlines()) == 3
         server.reply = echo
@@ -114,7 +114,7 @@ def test_a_reply_without_a_text_is_no_empty_answer_but_one_sentence_and_what_was
     path = tmp_path / "samples.jsonl"
     textless = 200, json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}), {}
     with fake.fake_endpoint(lambda body: textless if "red" not in str(body["messages"]) else echo(body)) as server:
-        with pytest.raises(ConfigError, match="qwen answers without a text") as raised:
+        with pytest.raises(ConfigError, match="the model 'qwen' answered without a text") as raised:
             sample(server, output=path, concurrency=1)
         assert len(path.read_text().splitlines()) == 1
         others = [body for body in server.asked if "red" not in str(body["messages"])]
@@ -156,7 +156,7 @@ def test_a_prompt_that_is_refused_is_left_out_and_counted_and_asked_again_later(
 def test_a_server_that_refuses_every_prompt_is_one_sentence():
     with (
         fake.fake_endpoint(lambda body: (400, '{"error": {"message": "no seeds here"}}', {})) as server,
-        pytest.raises(ConfigError, match=r"refuses .*no seeds here.*answered none of the 6 asked"),
+        pytest.raises(ConfigError, match=r"refused the prompt .*no seeds here.*answered none of the 6 prompts"),
     ):
         sample(server)
 
@@ -194,8 +194,8 @@ def test_a_key_that_is_missing_is_asked_for_by_its_name():
         (None, {"endpoint": "http://localhost:1/v1"}, r"`endpoint_model=\.\.\.`"),
         (None, {"endpoint": "localhost", "endpoint_model": "m"}, r"`endpoint=\.\.\.`: 'localhost' is not an address"),
         ("large", {"endpoint": "http://localhost:1/v1", "endpoint_model": "m"}, "are both given"),
-        ("large", {"endpoint_model": "m"}, "is for an endpoint"),
-        ("large", {"concurrency": 3}, "is for an endpoint"),
+        ("large", {"endpoint_model": "m"}, "is only read with .endpoint="),
+        ("large", {"concurrency": 3}, "is only read with .endpoint="),
         (None, {"endpoint": "http://localhost:1/v1", "endpoint_model": "m", "concurrency": 0}, "concurrency"),
         (None, {"endpoint": "http://localhost:1/v1", "endpoint_model": "m", "timeout": 0}, "timeout"),
         (None, {}, "model is None"),

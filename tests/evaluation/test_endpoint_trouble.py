@@ -67,7 +67,7 @@ def test_an_answer_that_broke_off_or_is_none_is_asked_for_again(trouble):
     ("trouble", "said"),
     [
         ((200, f"<html>\n{KEY}</html>", {}), r"it answered: <html> \*\*\*</html>"),
-        ((200, "12345", {"Content-Length": "9"}), "of its answer 5 of 9 bytes could be read"),
+        ((200, "12345", {"Content-Length": "9"}), "only 5 of the 9 bytes of its answer arrived"),
         ((200, "5\r\n123", {"Transfer-Encoding": "chunked"}), "its answer broke off"),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_question_that_is_refused_is_not_asked_again(code):
     too_long = (code, '{"error": {"message": "too \\ud800 long"}}', {})
     with (
         fake.fake_endpoint(lambda body: too_long) as server,
-        pytest.raises(Refused, match="refuses the question") as e,
+        pytest.raises(Refused, match="the server refused the request") as e,
     ):
         Endpoint(server.base, "judge-1").complete([])
     assert e.value.why == f"HTTP {code}: too ? long"

@@ -91,6 +91,7 @@ def moved(model, by=0.02):
     return model
 
 
+@pytest.mark.slow(threads=1)
 def test_a_model_compared_with_itself_has_not_moved_and_ties(load):
     found = evaluate(load(), PROMPTS[:4], LONGER, reference=load(), sampling=SHORT, num_responses=2)
     assert (found.kl.mean, found.win_rate.ties, found.num_responses) == (pytest.approx(0, abs=1e-4), 8, 8)
@@ -107,6 +108,7 @@ class Heard(Silent):
         self.last[what] = (done, total)
 
 
+@pytest.mark.slow(threads=1)
 def test_every_pass_over_answers_is_shown_up_to_its_end(load):
     heard = Heard()
     cooler = SamplingParams(temperature=0.5, max_new_tokens=SHORT.max_new_tokens)
@@ -179,6 +181,7 @@ def test_an_evaluation_is_written_into_a_run_folder_as_it_is(tmp_path, load):
     assert LONGER.name in report.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(threads=1)
 def test_verify_compares_the_evaluation_that_was_written_last_and_the_page_does_not_list_it(tmp_path):
     found = compare_answers(PROMPTS, answers(*[["a"]] * 40), answers(*[["aa"]] * 40), LONGER, policy="p", reference="r")
     ledger = {"config": {}, "status": "finished", "run_files": {"metrics.jsonl": "0a"}}
@@ -204,6 +207,7 @@ def test_verify_compares_the_evaluation_that_was_written_last_and_the_page_does_
     assert status() == "unknown"
 
 
+@pytest.mark.slow(threads=1)
 def test_winning_by_length_alone_is_shown_beside_the_win_rate_and_what_changed_in_the_answers():
     found = compare(answers(*[["a a"]] * 40), answers(*[["a b a b a b a b a"]] * 40), [0.0] * 40)
     assert found["win_rate"]["rate"] == 1.0

@@ -131,7 +131,7 @@ def test_a_file_in_the_current_folder_does_not_hide_an_installed_module(own_modu
     ("source", "spec", "words"),
     [
         ("x = 3", "judges_of_mine:x", "not a function"),
-        ("x = 3", "judges_of_mine:absent", "has no 'absent'"),
+        ("x = 3", "judges_of_mine:absent", "defines no 'absent'"),
         ("import no_such_package_at_all", "judges_of_mine:f", "no_such_package_at_all"),
         ("def f(:", "judges_of_mine:f", "SyntaxError"),
         ("", "no_such_module_at_all:f", "no_such_module_at_all"),

@@ -123,7 +123,7 @@ def test_only_the_same_judge_goes_on_and_only_with_the_same_comparisons(output):
     changed = [*MANY[:2], MANY[2].model_copy(update={"a": Candidate(text="new")}), *MANY[3:]]
     with pytest.raises(OutputError, match=r":3: answers a different comparison"):
         judge_to_file(LONGER, changed, output, resume=True)
-    with pytest.raises(OutputError, match=r":3: answers comparison 3 of 2"):
+    with pytest.raises(OutputError, match=r":3: answers comparison 3, but there are 2"):
         judge_to_file(LONGER, MANY[:2], output, resume=True)
 
 
@@ -142,7 +142,7 @@ def test_a_row_that_is_no_comparison_is_named_by_file_and_line(tmp_path):
     path = tmp_path / "rows.jsonl"
     good = json.dumps(MANY[1].model_dump(mode="json"))
     path.write_text(f'{good}\n{{"id": "1"}}\n', encoding="utf-8")
-    with pytest.raises(DataError, match=r"rows.jsonl:2: not a comparison"):
+    with pytest.raises(DataError, match=r"rows.jsonl:2: is not a comparison"):
         read_comparisons(path)
     path.write_text(json.dumps(MANY[1].model_dump(mode="json") | {"prompt": []}) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"rows.jsonl:1: the prompt holds no message"):
@@ -227,7 +227,7 @@ def test_a_write_that_breaks_off_spoils_nothing(output, monkeypatch, error):
 def test_a_second_process_is_refused_while_one_answers_into_an_output(output):
     class Meanwhile(Counting):
         def answers(self, comparisons, *, has_answered=False):
-            with pytest.raises(OutputError, match=r"votes.jsonl: another process is answering into it; wait for it"):
+            with pytest.raises(OutputError, match=r"votes.jsonl: another process is writing answers to it; wait until"):
                 judge_to_file(LONGER, MANY, output, resume=True)
             yield from super().answers(comparisons)
 

@@ -190,7 +190,7 @@ def test_samples_in_memory_are_paired_as_those_of_a_file_are():
         ({"order": "hard_first"}, r"`order=...` must be prompts, easy_first, least_alike_first"),
         ({"min_gap": -1}, r"min_gap must be a number that is at least 0"),
         ({"max_length_ratio": 0.5}, r"`max_length_ratio=...` must be a number that is at least 1"),
-        ({"judge": "nobody"}, r"There is no judge 'nobody'"),
+        ({"judge": "nobody"}, r"there is no judge 'nobody'"),
         ({"judge": lambda prompt, a, b: "a"}, r"gives no scores"),
         ({"judge": lambda prompt, response: float("nan")}, r"nan"),
     ],
@@ -213,7 +213,7 @@ def test_samples_that_cannot_be_used_are_refused_by_file_and_line(file, tmp_path
         pt.pair(file("bad.jsonl", completion(SUN, "a"), {"prompt": prompt(SUN)}), length, progress=False)
     with pytest.raises(DataError, match=r"none\.jsonl:1: the prompt holds no message"):
         pt.pair(file("none.jsonl", completion(SUN, "a") | {"prompt": []}), length, progress=False)
-    with pytest.raises(DataError, match=r"not one pair is left \(left out: 1 prompts with fewer than two"):
+    with pytest.raises(DataError, match=r"no pair is left \(left out: 1 prompts with fewer than two"):
         pt.pair(file("one.jsonl", completion(SUN, "a")), length, progress=False)
     with pytest.raises(ConfigError, match="there are no samples"):
         pt.pair([], length, progress=False)

@@ -77,7 +77,7 @@ def test_one_that_is_refused_in_one_order_alone_keeps_the_place_of_the_other_and
 def test_where_every_question_is_refused_it_ends_with_the_first_ones_id(tmp_path, concurrency):
     same = [comparison("same", "text", "text")]
     for rows, num_asked in ((same + MANY, REFUSED_AT_FIRST), (MANY[:2] + same, 2)):
-        words = rf"on comparison 'id-0' \(HTTP 400: too long \?\) and answered none of the {num_asked} asked; check"
+        words = rf"refused comparison 'id-0' \(HTTP 400: too long \?\) and answered none of the {num_asked} comp"
         with fake.fake_endpoint(lambda body: TOO_LONG) as server, pytest.raises(ConfigError, match=words):
             judge_to_file(judge_of(server, concurrency), rows, tmp_path / "votes.jsonl")
         assert len(server.asked) == num_asked

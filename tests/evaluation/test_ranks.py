@@ -63,6 +63,7 @@ def test_a_file_of_samples_is_the_same_bytes_from_any_number_of_ranks(in_ranks, 
     assert in_ranks(3, work) == [(5, alone, rows)] * 3
 
 
+@pytest.mark.slow(threads=1)
 def test_an_interrupted_file_goes_on_in_another_number_of_ranks(in_ranks, load, tmp_path):
     model = load()
     output = tmp_path / "samples.jsonl"
@@ -107,7 +108,7 @@ def test_ranks_with_other_prompts_are_refused_before_anything_is_written(in_rank
     output = tmp_path / "samples.jsonl"
     ended = in_ranks(2, lambda rank: sample_to_file(Author(), PROMPTS[rank:], output))
     assert all(isinstance(one, ConfigError) for one in ended)
-    assert "process 2 of 2 has prompts other than the first has" in str(ended[0])
+    assert "process 2 of 2 and the first process have different inputs (prompts)" in str(ended[0])
     assert not output.exists()
 
 

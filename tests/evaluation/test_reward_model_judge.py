@@ -142,5 +142,5 @@ def test_a_reference_or_a_beta_is_refused_as_it_has_neither(folder, option):
 def test_what_it_does_not_read_and_what_is_no_reward_model_is_refused(folder, stories260k):
     with pytest.raises(ConfigError, match="judge_reference"):
         JudgeOptions(f"reward:{folder}", judge_reference="smollm2-135m").check()
-    with pytest.raises(ModelError, match="is no reward model"):
+    with pytest.raises(ModelError, match="is not a reward model"):
         open_judge(f"reward:{stories260k}")

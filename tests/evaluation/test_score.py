@@ -74,7 +74,7 @@ def test_bad_rows_are_left_out_aloud_or_refused(load):
 
 @pytest.mark.slow(threads=1)
 def test_what_cannot_be_scored_is_refused(load):
-    with pytest.raises(ConfigError, match=r"^beta is above 0, got 0"):
+    with pytest.raises(ConfigError, match=r"^beta must be a finite number above 0, got 0"):
         score_pairs("nowhere", ROWS, beta=0.0)
     other = load()
     other.tokenizer.add_tokens(["zebra"])

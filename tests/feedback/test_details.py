@@ -27,7 +27,7 @@ GOOD |= {"reasons": ["clear"], "comment": "so", "gold": None}
         (GOOD | {"key": "short"}, "meta.answer.key is 'short'"),
         (GOOD | {"comment": "nul \x00"}, "meta.answer.comment"),
         (GOOD | {"explanation": "a star"}, "meta.answer.explanation is 'a star'"),
-        ("42", "meta.answer is '42', but there the store keeps what it knows"),
+        ("42", "meta.answer is '42', but Penchant keeps details of an answer in this field"),
         (["a"], "meta.answer is ['a']"),
         (0, "meta.answer is 0"),
     ],

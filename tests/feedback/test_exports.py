@@ -111,6 +111,7 @@ def test_arena_has_the_fields_and_the_winners_of_chatbot_arena(voted, tmp_path):
         assert row["model_a"] == {"a": "big", "b": "small"}[shown[row["question_id"], row["judge"]]]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("to", ["pairs", "arena", "raw"])
 def test_what_was_exported_and_imported_into_a_fresh_project_trains_the_same(voted, make_store, tmp_path, to):
     path = tmp_path / "votes.jsonl"
@@ -189,7 +190,7 @@ def test_what_people_cannot_be_shown_is_no_task_and_fields_that_nobody_reads_are
     assert [m.content for m in next(iter(store.comparisons())).prompt] == ["s", "q"]
     assert added.unread == (f"mine (in 1 row, first at {path}:1)",)
     for reason, line, why in zip(
-        added.refused, (2, 3, 4), ("only texts are compared", "other than text", "only texts"), strict=True
+        added.refused, (2, 3, 4), ("only texts can be compared", "other than text", "only texts"), strict=True
     ):
         assert f"{path}:{line}: " in reason
         assert why in reason

@@ -127,5 +127,5 @@ def test_share_database_without_a_database_is_refused(tmp_path, capsys, monkeypa
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert "--share-database is about a --database" in " ".join(capsys.readouterr().err.split())
+    assert "--share-database is only read with --database" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "votes").exists()

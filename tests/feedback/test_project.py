@@ -30,7 +30,7 @@ def test_an_existing_project_is_opened_as_it_is(tmp_path):
     [
         ("overlapp: 2", "did you mean 'overlap'"),
         ("overlap: 0", "'overlap' is 0"),
-        ("overlap: 2\nreasons: [x, x]", "text of its own"),
+        ("overlap: 2\nreasons: [x, x]", "every reason must be a different text"),
         ("gold_share: 0.7\nrepeat_share: 0.7", "more than 1"),
         ("overlap: [", "project.yaml:1"),
         ("- overlap", "expected settings"),

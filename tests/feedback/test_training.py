@@ -137,8 +137,8 @@ def test_a_verdict_was_not_drawn_so_it_has_no_say_in_the_weight(votes):
     assert [pair.weight for pair in got.pairs] == pytest.approx([2 / 6, 10 / 6])
     assert got.pairs[0].chosen == "answer a of t0"
     sentence = (
-        "^task t2: an answer does not say with which probability its task was chosen, as imported answers do not; "
-        "leave weighted out$"
+        "^task t2: an answer does not say with which probability its task was chosen, which imported answers never do; "
+        "leave `weighted=...` out$"
     )
     with pytest.raises(ConfigError, match=sentence):
         training_pairs([*answers, *votes("t2", "a", "adjudication")], weighted=True)

@@ -73,7 +73,7 @@ def test_a_file_of_which_nothing_can_be_taken_or_that_is_not_there_makes_no_succ
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"id": "x", "prompt": [], "a": {"text": "1"}, "b": {"text": "2"}}\n')
     code, _, err = votes("import", tmp_path / "p", bad)
-    assert (code, f"{bad}: none of its 1 rows can be taken; the first: {bad}:1" in err) == (2, True), err
+    assert (code, f"{bad}: none of its 1 rows can be used; the first: {bad}:1" in err) == (2, True), err
     assert votes("import", tmp_path / "new", tmp_path / "none.jsonl")[0] == 2
     assert not (tmp_path / "new").exists()
 

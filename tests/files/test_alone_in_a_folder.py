@@ -11,7 +11,7 @@ from penchant.errors import OutputError
 from penchant.files.lock import LOCK, alone_in
 
 WORK = "`penchant round`"
-TAKEN = "another `penchant round` is at work here; wait for it"
+TAKEN = "another `penchant round` is at work in this folder; wait until it ends"
 
 
 def test_the_second_is_refused_until_the_first_has_ended(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from tests.fuzz import inputs
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("kind", inputs.KINDS)
 def test_random_inputs_are_loaded_or_refused_and_every_row_is_accounted_for(kind):
     if kind == ".parquet":

@@ -65,7 +65,7 @@ def test_nothing_comes_behind_an_end_token_or_a_path_too_unlikely():
 
 @pytest.mark.parametrize("options", [{"depth": 0}, {"width": 0}, {"temperature": 0.0}, {"temperature": math.nan}])
 def test_a_tree_of_nothing_is_refused(options):
-    with pytest.raises(ValueError, match="a tree has"):
+    with pytest.raises(ValueError, match="a tree needs"):
         grow(next_logits, **{"depth": 1, "width": 1} | options)
 
 

@@ -74,6 +74,7 @@ def test_the_same_options_give_the_same_numbers(name, result):
     assert EXPERIMENTS[name](**result(name).options).measured == result(name).measured
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("name", ["temperature", "identities", "policy_gradients"])
 def test_the_claim_does_not_hang_on_the_seed(name, seed):

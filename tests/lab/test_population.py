@@ -97,7 +97,7 @@ def test_an_objective_that_couples_pairs_is_refused():
 
 
 def test_an_objective_that_reads_every_tokens_distribution_is_refused():
-    with pytest.raises(ValueError, match="tdpo2 reads every token's distribution"):
+    with pytest.raises(ValueError, match="tdpo2 reads the distribution of every token"):
         objective_loss("tdpo2")
 
 

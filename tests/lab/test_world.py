@@ -56,14 +56,14 @@ def test_preferences_that_do_not_add_up_are_refused(matrix):
 def test_a_reward_that_is_not_finite_or_an_empty_response_is_refused():
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         World.from_reward(HALF, torch.tensor([[math.inf, 0.0]]))
-    with pytest.raises(ValueError, match="at least one token"):
+    with pytest.raises(ValueError, match="length_XY must be at least 1 token"):
         World.from_reward(HALF, torch.zeros(1, 2), length_XY=torch.tensor([[1.0, 0.0]]))
 
 
 def test_a_reward_that_is_not_a_number_is_refused_by_name():
     reference_XY, length_XY = torch.full((1, 2), 0.5).double(), torch.ones(1, 2).double()
     preference_XYY = torch.full((1, 2, 2), 0.5).double()
-    with pytest.raises(ValueError, match="a reward is not finite"):
+    with pytest.raises(ValueError, match="reward_XY holds a number that is not finite"):
         World(reference_XY, preference_XYY, length_XY, torch.tensor([[0.0, torch.inf]]).double())
 
 

@@ -24,6 +24,7 @@ def found(stories260k):
     }
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("temperature", ["1", "0.5"])
 def test_every_part_of_the_claim_holds(found, temperature):
     content = found[temperature]
@@ -32,6 +33,7 @@ def test_every_part_of_the_claim_holds(found, temperature):
     assert all(value < 1e-5 for value in content["measured"].values())
 
 
+@pytest.mark.slow(threads=1)
 def test_the_figure_is_drawn_with_tokens_that_can_be_read(found, tmp_path):
     content = found["1"]
     (figure,) = content["figures"]

@@ -86,7 +86,7 @@ def test_dropout_is_refused():
 
 def test_a_network_used_directly_is_refused_rather_than_answered_without_its_mask(llama):
     ids = torch.tensor([[1, 1, 5, 6]])
-    with pytest.raises(CannotShare, match="do not pass on"):
+    with pytest.raises(CannotShare, match="do not pass the arguments of their call on"):
         llama.network(ids, attention_mask=torch.tensor([[0, 0, 1, 1]]))
     llama.stop_sharing("used directly")
     assert llama.network(ids).logits.shape == (1, 4, 288)

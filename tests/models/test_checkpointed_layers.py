@@ -49,5 +49,5 @@ def test_answers_are_the_same_whether_or_not_layers_are_run_again(llama_folder, 
 
 def test_checkpointing_of_a_model_without_layers_to_run_again_is_refused(make_folder, sizes, cpu):
     model = load_model(str(make_folder(GPTNeoXJapaneseConfig(**sizes))), cpu)
-    with pytest.raises(ConfigError, match="gradient_checkpointing: the layers of GPTNeoXJapaneseForCausalLM"):
+    with pytest.raises(ConfigError, match="gradient_checkpointing: the layers of a GPTNeoXJapaneseForCausalLM"):
         model.checkpoint_activations()

@@ -9,8 +9,9 @@ from penchant.errors import ModelError
 from penchant.models import adapters
 from penchant.models.digests import digests_of_base, digests_of_model, file_sha256, run_of, weights_digest
 from penchant.models.encoder import load_text_side
-from penchant.models.load import base_of, load_model, resolve
+from penchant.models.load import load_model
 from penchant.models.merging import save_merged
+from penchant.models.names import base_of, resolve
 from penchant.models.saving import save_model
 
 
@@ -53,7 +54,7 @@ def test_a_run_whose_model_was_changed_is_refused_by_file_and_told_what_to_do(na
     assert resolve(str(run)) == run / "model"
     touch(run / "model" / name)
     for path in (run, run / "model"):
-        with pytest.raises(ModelError, match=f"{name} is another since the run wrote it.*put it back.*copy the folder"):
+        with pytest.raises(ModelError, match=f"{name} has changed since the run wrote it.*restore.*copy the folder"):
             resolve(str(path))
 
 
@@ -62,11 +63,11 @@ def test_a_file_that_is_gone_or_new_is_named_and_one_that_no_loader_reads_is_not
     (run / "model" / "README.md").write_text("mine")
     resolve(str(run))
     (run / "model" / "more.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"more.safetensors is new"):
+    with pytest.raises(ModelError, match=r"more.safetensors has been added"):
         resolve(str(run))
     (run / "model" / "more.safetensors").unlink()
     (run / "model" / "config.json").unlink()
-    with pytest.raises(ModelError, match=r"config.json is gone"):
+    with pytest.raises(ModelError, match=r"config.json has been removed"):
         load_text_side(str(run))
 
 
@@ -76,7 +77,9 @@ def test_a_template_put_where_transformers_prefers_it_is_new(make_run):
     resolve(str(run))
     template = run / "model" / "additional_chat_templates" / "default.jinja"
     template.write_text("{{ messages[-1].content }}")
-    with pytest.raises(ModelError, match=r"additional_chat_templates/default.jinja is new since the run wrote it"):
+    with pytest.raises(
+        ModelError, match=r"additional_chat_templates/default.jinja has been added since the run wrote it"
+    ):
         resolve(str(run))
 
 
@@ -86,7 +89,7 @@ def test_a_link_to_the_model_of_a_run_is_that_model_and_so_is_a_model_that_the_r
     link.symlink_to(run / "model", target_is_directory=True)
     assert run_of(link) == run
     touch(run / "model" / "config.json")
-    with pytest.raises(ModelError, match=r"config.json is another since the run wrote it"):
+    with pytest.raises(ModelError, match=r"config.json has changed since the run wrote it"):
         resolve(str(link))
     (run / "model").rename(tmp_path / "large disk")
     (run / "model").symlink_to(tmp_path / "large disk", target_is_directory=True)
@@ -113,7 +116,7 @@ def test_an_adapter_whose_base_model_was_changed_is_refused(make_run, base, cpu)
     run = make_run(lora=True)
     load_model(str(run), cpu)
     touch(base / "model.safetensors")
-    with pytest.raises(ModelError, match=r"base: model.safetensors is another since .*run was trained on it"):
+    with pytest.raises(ModelError, match=r"base: model.safetensors has changed since .*run was trained on it"):
         load_model(str(run), cpu)
 
 
@@ -125,7 +128,7 @@ def test_the_base_model_of_an_adapter_may_be_moved_but_not_exchanged(make_run, b
     assert base_of(resolve(str(run))) == moved
     content = json.loads(config.read_text())
     config.write_text(json.dumps(content | {"lora_alpha": 8}))
-    with pytest.raises(ModelError, match=r"adapter_config.json is another"):
+    with pytest.raises(ModelError, match=r"adapter_config.json has changed"):
         resolve(str(run))
 
 
@@ -160,7 +163,7 @@ def test_what_ends_an_answer_of_an_adapter_is_its_own_and_is_exported(make_run, 
     save_merged(model, tmp_path / "merged")
     assert json.loads((tmp_path / "merged" / "generation_config.json").read_text())["eos_token_id"] == [2, 5]
     set_ends(run / "model", 7)
-    with pytest.raises(ModelError, match=r"generation_config.json is another since the run wrote it"):
+    with pytest.raises(ModelError, match=r"generation_config.json has changed since the run wrote it"):
         resolve(str(run))
 
 
@@ -173,5 +176,5 @@ def test_what_ends_an_answer_is_the_bases_where_the_adapter_has_none_and_then_mu
     (run / "run.json").write_text(json.dumps(ledger))
     assert 5 in load_model(str(run), cpu).encoder.end_ids
     set_ends(base, 2, 7)
-    with pytest.raises(ModelError, match=r"base: generation_config.json is another since .*run was trained on it"):
+    with pytest.raises(ModelError, match=r"base: generation_config.json has changed since .*run was trained on it"):
         base_of(run / "model")

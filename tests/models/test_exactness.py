@@ -45,7 +45,7 @@ UNSHARED = {
     "Falcon": ({}, "takes no other"),
     "GPTJ": ({"n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4}, "takes no other"),
     "GPTNeo": ({"num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]}, "takes no other"),
-    "DiffLlama": ({"head_dim": 8}, "what it writes from shared keys and values differs"),
+    "DiffLlama": ({"head_dim": 8}, "its log-probs while writing from shared keys and values differ"),
     "Llama4Text": (
         {"head_dim": 8, "intermediate_size_mlp": 48, "num_local_experts": 2, "attention_chunk_size": 16},
         "chunked_attention",

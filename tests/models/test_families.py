@@ -77,7 +77,7 @@ def test_layers_that_read_a_weight_past_its_adapter_are_not_exported_as_if_they_
     with torch.no_grad():
         for parameter in filter(lambda p: p.requires_grad, model.network.parameters()):
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)), alpha=0.05)
-    with pytest.raises(WrittenError, match="the adapter folded into its model is another model"):
+    with pytest.raises(WrittenError, match="folding the adapter into its model changes what it computes"):
         save_merged(model, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
 
@@ -96,7 +96,9 @@ def test_a_family_on_which_peft_keeps_no_adapter_is_refused_in_one_sentence_befo
     model = load(families, family, tmp_path / "model")
     with pytest.raises(ConfigError, match=r"peft|PEFT") as caught:
         put_on(model)
-    assert str(caught.value).startswith(("model.lora: an adapter on a ", "lora.targets (none: every linear layer)"))
+    assert str(caught.value).startswith(
+        ("model.lora: an adapter on a ", "model.lora.targets: left out means every linear layer")
+    )
     assert "\n" not in str(caught.value)
 
 

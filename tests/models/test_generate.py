@@ -312,7 +312,7 @@ def test_a_prompt_that_fills_the_context_is_refused_before_anything_is_sampled(s
 
 
 def test_a_prompt_without_tokens_is_refused(stories):
-    with pytest.raises(ModelError, match="prompt nothing: holds no token"):
+    with pytest.raises(ModelError, match="prompt nothing: is empty, so there is no token"):
         generate(stories, [Request((), "nothing")], SamplingParams())
 
 
@@ -328,14 +328,14 @@ def test_a_prompt_without_tokens_is_refused(stories):
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings, name):
-    with pytest.raises(ConfigError, match=f"^{name} is .*, got "):
+    with pytest.raises(ConfigError, match=f"^{name} must be .*, got "):
         SamplingParams(**settings)
 
 
 def test_counts_that_mean_nothing_are_refused(stories):
-    with pytest.raises(ConfigError, match="num_responses is at least 1, got 0"):
+    with pytest.raises(ConfigError, match="num_responses must be at least 1, got 0"):
         generate(stories, [], SamplingParams(), num_responses=0)
-    with pytest.raises(ConfigError, match="batch_size is at least 1, got 0"):
+    with pytest.raises(ConfigError, match="batch_size must be at least 1, got 0"):
         generate(stories, [], SamplingParams(), batch_size=0)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from penchant.errors import ModelError, OutputError
 from penchant.models.ledger import read_ledger
-from penchant.models.load import clock_of, resolve
+from penchant.models.names import clock_of, resolve
 
 PLACE = {"path": "/models/m", "run": None, "files": {"model.safetensors": "0a"}}
 ORIGIN = {"name": "m", "digest": "0a", **PLACE}
@@ -88,9 +88,9 @@ RATE = ("config", "optimiser", "learning_rate")
         (("clock",), "noon", "'clock' is 'noon', where a time in ISO 8601 belongs"),
         (("status",), "done", "'status' is 'done', where 'running' or 'finished' belongs"),
         (RATE, "x", "'config.optimiser.learning_rate' is 'x', where a number belongs"),
-        (RATE, float("nan"), "'config.optimiser.learning_rate' is nan, which is out"),
-        (("num_train_pairs",), -1, "'num_train_pairs' is -1, which is out of range"),
-        (("num_train_pairs",), 10**30, "which is out of range"),
+        (RATE, float("nan"), "'config.optimiser.learning_rate' is nan, which must be"),
+        (("num_train_pairs",), -1, "'num_train_pairs' is -1, which must be at least 0"),
+        (("num_train_pairs",), 10**30, "which must be below 9.22337e+18"),
         (("data_files", 0, "path"), "a\0", "'data_files[0].path' is 'a\\x00', where the name of a file belongs"),
         (("data_files", 0, "path"), "a" * 300, "where the path of a file belongs"),
         (("origins", "model", "path"), "~nobody-of-this-name/m", "where the name of a file belongs"),
@@ -116,6 +116,6 @@ def test_the_model_of_a_damaged_run_is_refused_too(tmp_path):
     assert resolve(str(written(tmp_path, {"config": {}}))) == tmp_path / "model"
     assert clock_of(tmp_path / "model") is None
     assert clock_of(written(tmp_path, WHOLE) / "model").isoformat() == WHOLE["clock"]
-    said = r"run\.json: damaged \('model_files' is \['x'\].*name a copy of .*model elsewhere"
+    said = r"run\.json: damaged \('model_files' is \['x'\].*copy .*model elsewhere"
     with pytest.raises(ModelError, match=said):
         resolve(str(written(tmp_path, changed(("model_files",), ["x"]))))

@@ -61,7 +61,7 @@ def test_a_model_that_does_not_take_text_alone_is_refused_in_one_sentence(folder
         raise ValueError("pixel_values are missing\nsee the manual")
 
     monkeypatch.setattr(Gemma3ForConditionalGeneration, "forward", forward)
-    with pytest.raises(ModelError, match=r"Generation does not score plain text here \(ValueError: pix") as e:
+    with pytest.raises(ModelError, match=r"Generation cannot score plain text here \(ValueError: pix") as e:
         load_model(str(folder), cpu)
     assert "\n" not in str(e.value)
     assert str(e.value).endswith("pass a model that only reads and writes text")

@@ -222,14 +222,14 @@ def test_a_head_of_several_numbers_is_no_reward(reward_folder):
 def test_a_language_model_is_no_reward_model_and_a_reward_model_no_language_model(reward_folder, stories260k):
     assert names_reward_model(str(reward_folder))
     assert not names_reward_model(str(stories260k))
-    with pytest.raises(ModelError, match="is no reward model, as it has no head that gives one number for a text"):
+    with pytest.raises(ModelError, match="is not a reward model, as it has no head that gives one number for a text"):
         load_reward_model(str(stories260k), CPU)
     with pytest.raises(ModelError, match="is a reward model, which scores texts and writes none"):
         load_model(str(reward_folder), CPU)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("family", "words"), [("mamba", "transformers has no class that gives one number")])
+@pytest.mark.parametrize(("family", "words"), [("mamba", "transformers has no text classifier")])
 def test_a_family_without_such_a_class_is_refused(families, family, words, tmp_path):
     with pytest.raises(ModelError, match=words):
         reward_model_of(build(families, family, tmp_path / "base"))

@@ -64,5 +64,5 @@ def test_a_check_lists_the_pairs_that_are_most_alike_and_refuses_what_are_no_pai
     assert [value for _, value in found.ches] == sorted((value for _, value in found.ches), reverse=True)
     assert found.ches[0][0] == str(found.items[0].origin)
     assert found.as_dict()["ches"][0]["where"] == found.ches[0][0]
-    with pytest.raises(ConfigError, match="it compares the sides of pairs"):
+    with pytest.raises(ConfigError, match="compares the two sides of preference pairs, but the data are"):
         pt.check([{"text": "Once there was."}], stories260k, chat_template="plain", ches=True, progress=False)

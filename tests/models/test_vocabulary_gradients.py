@@ -28,6 +28,7 @@ def gradients(model):
     return {name: p.grad.clone() for name, p in model.network.named_parameters()}
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("shared", [True, False])
 def test_they_are_the_gradients_of_autograd_and_add_up_over_micro_batches(model, shared):
     if not shared:

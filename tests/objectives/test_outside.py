@@ -134,7 +134,7 @@ def test_a_function_that_is_no_objective_is_refused_with_the_reason(function, wo
 def test_a_name_behind_which_is_no_objective_is_refused(my_losses):
     with pytest.raises(ConfigError, match="'my_losses:number' is of type int; give a function of a PairBatch"):
         get_objective("my_losses:number")
-    with pytest.raises(ConfigError, match=r"'my_losses:fcal' is not there: .*my_losses\.py has no 'fcal'"):
+    with pytest.raises(ConfigError, match=r"'my_losses:fcal' does not exist: .*my_losses\.py defines no 'fcal'"):
         get_objective("my_losses:fcal")
     with pytest.raises(ConfigError, match=r"'no_losses:focal' cannot be imported .ModuleNotFoundError"):
         get_objective("no_losses:focal")

@@ -107,6 +107,7 @@ def test_the_gradient_is_that_of_a_plain_loop_over_responses(model, prompts, bre
     assert float((gradient - by_hand).norm() / by_hand.norm()) < 1e-3
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("method", ["rloo", "grpo"])
 def test_an_estimator_of_somebody_elses_takes_the_place_of_the_methods_own(model, prompts, brevity, method):
     """That of rloo, named as if it came from outside, gives what rloo gives, which is not what grpo gives."""
@@ -173,7 +174,7 @@ def test_a_judge_that_gives_no_number_ends_the_run_in_a_sentence(train, said, wo
 
 @pytest.mark.parametrize("method", ["rloo", pytest.param("ppo", marks=SLOW), pytest.param("best_of_n", marks=SLOW)])
 def test_a_judge_that_never_tells_two_responses_apart_ends_the_run_in_words(train, method):
-    with pytest.raises(TrainingError, match="told no two of the 32 responses to a prompt apart in any of the 1 steps"):
+    with pytest.raises(TrainingError, match="judged all responses to a prompt as equally good"):
         train(method=method, judge=lambda prompt, response: 0.5, max_steps=1)
 
 
@@ -201,21 +202,24 @@ def test_a_judge_that_answers_for_fewer_responses_than_asked_is_refused(train):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"method": "best_of_n", "beta": 0.1}, "rlhf.beta: not read by best_of_n"),
-        ({"num_responses": 1}, "num_responses is 1, and rloo compares the responses"),
-        ({"settings": {"rlhf.lam": 0.5}}, "rlhf.lam: not read by rloo"),
-        ({"settings": {"rlhf.kl_in": "loss", "rlhf.kl": "sequence"}}, "in the loss the KL is charged token by token"),
-        ({"max_new_tokens": 4096}, "a response of 4096 tokens leaves no room"),
-        ({"method": "rlo"}, "'rlhf.method' is 'rlo'"),
+        ({"method": "best_of_n", "beta": 0.1}, "rlhf.beta is not read by best_of_n; leave it out"),
+        ({"num_responses": 1}, "num_responses is 1, but rloo compares the responses"),
+        ({"settings": {"rlhf.lam": 0.5}}, "rlhf.lam is not read by rloo"),
+        ({"settings": {"rlhf.kl_in": "loss", "rlhf.kl": "sequence"}}, "rlhf.kl is only read where"),
+        ({"max_new_tokens": 4096}, "sampling.max_new_tokens is 4096, which leaves no room"),
+        ({"method": "rlo"}, "'rlhf.method' must be 'rloo', .* got 'rlo'"),
         ({"settings": {"rlhf.advantages": "rlo"}}, "rlhf.advantages: there is no estimator 'rlo'; did you mean 'rloo'"),
-        ({"settings": {"rlhf.advantages": "os:nothing"}}, "estimator 'os:nothing' is not there"),
-        ({"method": "ppo", "settings": {"rlhf.advantages": "rloo"}}, "rlhf.advantages: not read by ppo"),
-        ({"settings": {"rlhf.advantages": "rloo", "rlhf.kl": "token"}}, "rlhf.kl: .* one advantage; leave it out"),
+        ({"settings": {"rlhf.advantages": "os:nothing"}}, "estimator 'os:nothing' does not exist"),
+        ({"method": "ppo", "settings": {"rlhf.advantages": "rloo"}}, "rlhf.advantages is not read by ppo"),
+        (
+            {"settings": {"rlhf.advantages": "rloo", "rlhf.kl": "token"}},
+            "rlhf.kl is only read .* without rlhf.advantages",
+        ),
         (
             {"method": "grpo", "settings": {"rlhf.advantages": "rloo", "rlhf.scale_rewards": False}},
             "rlhf.scale_rewards is not read where rlhf.advantages names an estimator",
         ),
-        ({"judge": None}, "no judge scores the responses"),
+        ({"judge": None}, "sampling.judge, which scores the responses, is missing"),
         ({"judge": "positivty"}, "did you mean 'positivity'"),
     ],
 )

@@ -248,7 +248,7 @@ def test_coefficients_that_the_votes_do_not_determine_are_refused(simulate):
         ({"clusters": ["city"]}, r"out of \['annotator', 'prompt'\]; got \['city'\]"),
         ({"clusters": ["prompt", "prompt"]}, "different names"),
         ({"covariance": "robust"}, "'sandwich' or 'model'; got 'robust'"),
-        ({"covariance": "model", "clusters": ["prompt"]}, "knows no clusters"),
+        ({"covariance": "model", "clusters": ["prompt"]}, "takes no clusters"),
         ({"prior": 0.5}, "True .phantom votes., False or Gaussian.deviation.; got 0.5"),
     ],
 )

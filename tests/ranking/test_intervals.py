@@ -239,6 +239,7 @@ def votes_of_prompts(seed: int, num_prompts: int, num_votes: int):
     return Votes(tuple("abc"), left_V, right_V, outcome_V, np.ones(num_votes), clusters={"prompt": prompt_V})
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("num_prompts", [10, 20])
 def test_intervals_from_few_prompts_hold_the_truth_as_often_as_they_say(num_prompts):
     many = fit_bradley_terry(votes_of_prompts(999_999, 20_000, 200_000), covariance="model")
@@ -253,6 +254,7 @@ def test_intervals_from_few_prompts_hold_the_truth_as_often_as_they_say(num_prom
     assert 0.93 <= hits / 600 <= 0.98
 
 
+@pytest.mark.slow(threads=1)
 def test_a_bootstrap_of_few_clusters_draws_its_limits_farther_out(simulate):
     votes = simulate(5, num_votes=300, num_prompts=12)
     again = bootstrap(votes, by_model, clusters=["prompt"], num_resamples=400)

@@ -18,5 +18,7 @@ def test_a_number_is_the_standard_deviation_of_a_normal_prior_in_elo_points():
 
 @pytest.mark.parametrize("text", ["flat", "-3", "0", "inf", "nan", ""])
 def test_anything_else_is_refused_with_what_it_may_be(text):
-    with pytest.raises(ConfigError, match=f"prior is auto, none, phantom or a standard deviation .*, got '{text}'"):
+    with pytest.raises(
+        ConfigError, match=f"prior must be auto, none, phantom or a standard deviation .*, got '{text}'"
+    ):
         prior_of(text)

@@ -182,6 +182,7 @@ DRAWS = {
 }
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("num_prompts", [5, 7, 10, 20, 50])
 @pytest.mark.parametrize("name", DRAWS)
 def test_the_interval_of_means_covers_the_truth_93_percent_of_the_time_with_few_skewed_prompts_too(num_prompts, name):
@@ -231,6 +232,7 @@ def answers_of(num_prompts, together, p_win, p_tie, seed, most=7):
     return np.where(rng.random(len(prompts)) < p_tie, 0.5, won).tolist(), prompts.tolist()
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("num_prompts", [5, 10, 20, 50])
 @pytest.mark.parametrize("together", [0.01, 0.3, 0.8])
 def test_a_clustered_win_rate_covers_the_truth_at_least_93_percent_of_the_time(num_prompts, together):

@@ -188,7 +188,7 @@ def test_an_estimate_with_a_warning_of_its_own_keeps_it():
 
 @pytest.mark.parametrize(("language", "rate"), [("en", "not measured"), ("zh", "未测")])
 def test_of_one_prompt_no_rate_at_the_same_length_is_shown(language, rate):
-    own = asdict(Estimate(0.83, None, None, 1, 1, "only one prompt: nothing can be said of others"))
+    own = asdict(Estimate(0.83, None, None, 1, 1, "only one prompt: nothing is known about others"))
     [line] = compared_measures({"length_controlled": own}, words_in(language))
     assert rate in line.change or rate in line.after
     assert "83" not in "".join(map(str, asdict(line).values()))

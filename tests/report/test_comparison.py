@@ -60,7 +60,7 @@ def test_a_comparison_is_given_as_it_is_also_where_less_was_measured(tmp_path):
         ({"pairs": None}, "'pairs' is None, where a list belongs"),
         ({"pairs": ["a"]}, "'pairs[0]' is 'a', where an object belongs"),
         ({"changes": [{"name": "tokens", "means": []}]}, r"'changes[0].means' is [], where an object belongs"),
-        ({"num_prompts": -1}, "'num_prompts' is -1, which is out of range"),
+        ({"num_prompts": -1}, "'num_prompts' is -1, which must be at least 0"),
         ({"kl": {"mean": "low"}}, "'kl.mean' is 'low', where a number belongs"),
         ({"accuracy": []}, "'accuracy' is [], where an object belongs"),
     ],

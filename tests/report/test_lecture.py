@@ -89,6 +89,7 @@ def test_points_have_no_line_and_limits_are_shaded(draw):
     assert "FillBetween" in draw(figure(one("band", low=(0.0, 0.1, 0.3), high=(0.2, 0.3, 0.5))), "band")[0]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("points", [3, 50])
 def test_few_points_are_large_and_many_are_small(draw, points):
     svg, _, _ = draw(figure(one("dots", x=tuple(range(points)), y=tuple(range(points)), points=True)))

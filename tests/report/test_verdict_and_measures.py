@@ -149,7 +149,7 @@ def test_all_words_of_the_page_are_there_in_chinese(run, metrics, samples, compa
     html = render_report(run, metrics, samples, comparison, language="zh")
     assert '<html lang="zh">' in html
     assert "变好了" in html
-    with pytest.raises(ConfigError, match="en or zh, not in 'fr'"):
+    with pytest.raises(ConfigError, match="en or zh, got 'fr'"):
         words_in("fr")
 
 
@@ -175,7 +175,7 @@ def test_remarks_alarms_and_the_ledger_are_said_in_chinese_with_the_same_numbers
     ):
         assert words in chinese, words
     assert "Answers grew。" in chinese
-    assert "3 of 60 pairs have 73% of the gradient" in english
+    assert "3 of 60 pairs make 73% of the gradient" in english
     assert "few_pairs_decide (step 40), grew_longer (step 50)" in english
     assert not re.search("[\u4e00-\u9fff]", english)
 

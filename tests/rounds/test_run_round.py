@@ -76,6 +76,7 @@ def test_a_round_samples_votes_trains_and_measures_on_prompts_it_did_not_train_o
     assert "Win rate" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(threads=1)
 def test_the_win_rate_is_the_newer_models_by_the_judge(wheel):
     figures, wins = record(wheel / "round-1")["figures"], 0
     for row in rows(wheel / "round-1" / "verdicts.jsonl"):
@@ -267,24 +268,24 @@ def test_a_file_that_was_changed_after_its_stage_is_not_built_upon(under_way):
         ({"held_out": 0.5}, "`held_out=...`: the rounds here began with 0.3"),
         ({"model": "smollm2-135m"}, "`model=...`: the rounds here began with"),
         ({"judge": "positivity", "people": "votes"}, "not both"),
-        ({"judge": "positivity", "min_votes": 3}, "`min_votes=...` counts what people answered"),
-        ({"people": "votes", "min_votes": 0}, "min_votes is at least 1, got 0"),
+        ({"judge": "positivity", "min_votes": 3}, "`min_votes=...` counts the answers of people"),
+        ({"people": "votes", "min_votes": 0}, "min_votes must be at least 1, got 0"),
         ({"judge": "positivity", "concurrency": 3}, "concurrency"),
         ({"people": "votes", "epsilon": 3.0}, "`people=...` asks people; leave them out"),
         ({"judge": "positivity", "settings": ["model.name=other"]}, "setting model.name: a round sets this itself"),
         ({"judge": "positivity", "settings": ["model={}"]}, "setting model: a round sets this itself"),
         ({"judge": "positivity", "settings": ["dpo.bta=1"]}, "did you mean 'dpo.beta'"),
-        ({"judge": "positivity", "temperature": -1.0}, "temperature is 0 or from 1e-06 to 1e+06"),
+        ({"judge": "positivity", "temperature": -1.0}, "temperature must be 0 or from 1e-06 to 1e+06"),
         ({"judge": "positivity", "temperature": "hot"}, "temperature: Input should be a valid number"),
-        ({"judge": "positivity", "max_prompts": 0}, "max_prompts is at least 1, got 0"),
+        ({"judge": "positivity", "max_prompts": 0}, "max_prompts must be at least 1, got 0"),
         ({"judge": "ftp://x"}, "ftp"),
         ({"judge": "no_such_module:f"}, "no_such_module"),
-        ({"judge": "http://127.0.0.1:9/v1"}, "an endpoint serves models by name"),
+        ({"judge": "http://127.0.0.1:9/v1"}, "is missing; name the model to ask"),
         ({"judge": "run:nowhere"}, "`judge=...`: nowhere: no such folder"),
         ({"judge": "run:wheel/round-1/run", "judge_reference": "nowhere"}, "`judge_reference=...`: nowhere: no such"),
         ({"judge": "positivity", "settings": ["dpo.objective=dop"]}, "there is no objective 'dop'"),
-        ({"judge": "positivity", "device": "tpu"}, "device is one of auto, cpu, cuda, mps, got 'tpu'"),
-        ({"judge": "positivity", "dtype": "float8"}, "dtype is one of auto, float32, bfloat16, got 'float8'"),
+        ({"judge": "positivity", "device": "tpu"}, "device must be one of auto, cpu, cuda, mps, got 'tpu'"),
+        ({"judge": "positivity", "dtype": "float8"}, "dtype must be one of auto, float32, bfloat16, got 'float8'"),
         ({"judge": "positivity", "chat_template": "other"}, "`chat_template=...`: the rounds here began with 'plain'"),
     ],
 )
@@ -302,7 +303,7 @@ def test_a_setting_that_there_is_not_is_a_mistake_of_the_program(wheel):
 
 
 def test_a_share_of_held_out_prompts_that_leaves_none_is_refused(tmp_path, judged):
-    with pytest.raises(ConfigError, match=r"held_out is from 0\.01 to 0\.99, got 1\.5"):
+    with pytest.raises(ConfigError, match=r"held_out must be from 0\.01 to 0\.99, got 1\.5"):
         run_round(tmp_path / "new", **judged | {"held_out": 1.5})
 
 
@@ -318,7 +319,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, judged):
 
 
 def test_the_first_round_says_what_it_needs(tmp_path):
-    with pytest.raises(ConfigError, match=r"`model=\.\.\.`: the first round needs it"):
+    with pytest.raises(ConfigError, match=r"`model=\.\.\.` is missing: the first round needs a model"):
         run_round(tmp_path / "new")
     with pytest.raises(ConfigError, match="say who answers"):
         run_round(tmp_path / "new", model="x", prompts="y")
@@ -329,7 +330,7 @@ def test_the_first_round_says_what_it_needs(tmp_path):
     ("settings", "words", "is_begun"),
     [
         ({"model": "nowhere"}, "`model=...`: nowhere: no such folder", False),
-        ({"chat_template": "nowhere.jinja"}, "is 'plain' or a readable Jinja file", False),
+        ({"chat_template": "nowhere.jinja"}, "must be 'plain' or a readable Jinja file", False),
         ({"model": "config_only"}, "holds no tokenizer", True),
         ({"prompts": "long.txt"}, "tokens leave no room", True),
     ],
@@ -380,7 +381,7 @@ def test_a_round_that_has_sampled_stays_whatever_is_refused_then(here, judged, m
 def test_two_calls_do_not_work_in_one_folder_at_once(wheel):
     with (
         alone_in(wheel, "`penchant round`"),
-        pytest.raises(OutputError, match="another `penchant round` is at work here"),
+        pytest.raises(OutputError, match="another `penchant round` is at work in this folder"),
     ):
         run_round(wheel, judge="positivity")
     assert not (wheel / "round-3").exists()
@@ -390,7 +391,7 @@ def test_a_model_that_changed_since_its_round_is_not_gone_on_from(wheel, tmp_pat
     shutil.copytree(wheel, tmp_path / "copy")
     first, second = (tmp_path / "copy" / name / "run" for name in ("round-1", "round-2"))
     (second / "model" / "model.safetensors").write_bytes((first / "model" / "model.safetensors").read_bytes())
-    with pytest.raises(ModelError, match=r"model\.safetensors is another since the run wrote it"):
+    with pytest.raises(ModelError, match=r"model\.safetensors has changed since the run wrote it"):
         run_round(tmp_path / "copy", judge="positivity")
     shutil.rmtree(second)
     shutil.copytree(first, second)  # a whole run in the place of another

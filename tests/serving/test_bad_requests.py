@@ -41,37 +41,37 @@ def ask(service):
     ("fields", "words"),
     [
         ({"temperature": "warm"}, "temperature: "),
-        ({"temperature": -1}, "temperature is 0 or from"),
-        ({"temperature": float("nan")}, "temperature is 0 or from"),
-        ({"top_p": 0}, "top_p is above 0"),
+        ({"temperature": -1}, "temperature must be 0 or from"),
+        ({"temperature": float("nan")}, "temperature must be 0 or from"),
+        ({"top_p": 0}, "top_p must be above 0"),
         ({"max_tokens": 0}, "max_tokens: "),
-        ({"frequency_penalty": False}, "frequency_penalty: is not offered here"),
+        ({"frequency_penalty": False}, "frequency_penalty: is not supported"),
         ({"max_tokens": True}, "max_tokens: "),
         ({"n": 0}, "n: "),
         ({"n": 17}, "n: 17 is more than the 16 answers"),
         ({"n": 10**30}, "n: "),
         ({"stop": ["a"] * 5}, "stop: has 5 texts; give up to 4"),
-        ({"stop": 5}, "stop: is no text and no list of texts; give up to 4 texts"),
+        ({"stop": 5}, "stop: is neither a text nor a list of texts; give up to 4 texts"),
         ({"messages": []}, "messages: "),
         ({"messages": "hello"}, "messages: "),
         ({"messages": [{"role": "robot", "content": "hello"}]}, "messages.0.role: "),
         ({"messages": [{"role": "user", "content": "\ud800"}]}, "messages.0.content"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages.0.content"),
         ({"messages": [{"role": "user", "content": "dog " * 600}]}, "leave no room for an answer"),
-        ({"messages": [{"role": "user", "content": None}]}, "messages.0.content: is null or not there; give a text"),
-        ({"messages": [{"role": "user"}]}, "messages.0.content: is null or not there; give a text"),
-        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content: is no text and no list of parts of text"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages.0.content: is missing or null; give a text"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content: is missing or null; give a text"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content: is neither a text nor a list of parts"),
         (
             {"messages": [*MESSAGES, {"role": "user", "content": "hello", "name": "Ann"}]},
             "leaves out the name in message 2, the user's; send what the model's chat template writes",
         ),
-        ({"metadata": "me"}, "metadata: is no JSON object"),
+        ({"metadata": "me"}, "metadata: is not a JSON object"),
         ({"metadata": {"id": 5}}, "metadata.id: Input should be a valid string"),
-        ({"stream_options": {"include_usage": True}}, "stream_options: are only read with stream; set that to true"),
+        ({"stream_options": {"include_usage": True}}, "stream_options: has no effect without stream; set"),
         ({"max_completion_tokens": 2}, "max_tokens: is the same as max_completion_tokens; give one of them"),
-        ({"top_logprobs": 2}, "top_logprobs: is only read with logprobs"),
-        ({"logit_bias": {"5": 100}}, "logit_bias: is not offered here"),
-        ({"tools": [{"type": "function"}]}, "tools: is not offered here"),
+        ({"top_logprobs": 2}, "top_logprobs: has no effect without logprobs"),
+        ({"logit_bias": {"5": 100}}, "logit_bias: is not supported"),
+        ({"tools": [{"type": "function"}]}, "tools: is not supported"),
         ({"colour": "red"}, "colour: is not known"),
         ({"model": None}, "model: "),
     ],
@@ -81,6 +81,13 @@ def test_what_is_wrong_with_a_field_is_said_by_its_name(ask, fields, words):
     assert (status, body["error"]["type"]) == (400, "invalid_request_error")
     assert words in body["error"]["message"]
     assert set(body["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_refusal_quotes_no_more_than_the_beginning_and_the_end_of_a_long_name(ask):
+    status, body = ask(**{"x" * 100_000: 1})
+    assert (status, body["error"]["code"]) == (400, "unknown_parameter")
+    assert body["error"]["message"].endswith(": is not known; leave it out")
+    assert len(json.dumps(body)) < 2_000
 
 
 def test_fields_that_ask_for_nothing_are_taken(ask):
@@ -106,14 +113,14 @@ def test_a_body_that_is_no_request_is_a_bad_request(service, raw):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"prompt": [1, 2, 3]}, "prompt: token ids are not read; give texts"),
-        ({"prompt": [[1, 2], [3]]}, "prompt: token ids are not read; give texts"),
+        ({"prompt": [1, 2, 3]}, "prompt: holds token ids, which are not read; give"),
+        ({"prompt": [[1, 2], [3]]}, "prompt: holds token ids, which are not read; give"),
         ({"prompt": []}, "prompt: is empty; give a text, or several"),
         ({"prompt": ["a", None]}, "prompt: holds something other than text; give texts"),
-        ({"prompt": 5}, "prompt: is no text and no list of texts; give one of them"),
+        ({"prompt": 5}, "prompt: is neither a text nor a list of texts; give"),
         ({"prompt": "\ud800"}, "prompt"),
         ({"prompt": ["a"] * 129}, "prompt: has 129 texts; give up to 128 at once"),
-        ({"prompt": ["a", "b"], "metadata": {"id": "x"}}, "metadata.id: is of one prompt, and here are 2; ask one by"),
+        ({"prompt": ["a", "b"], "metadata": {"id": "x"}}, "metadata.id: names one prompt, but there are 2; send"),
     ],
 )
 def test_texts_are_asked_for_as_texts(service, fields, words):
@@ -193,8 +200,8 @@ def refuse_loading():
 
 def test_what_cannot_be_served_is_a_sentence_before_a_model_is_loaded():
     for settings, words in (
-        ({"host": "0.0.0.0"}, "other machines could reach it"),
-        ({"token": "short"}, "32 or more"),
+        ({"host": "0.0.0.0"}, "other machines could use the server"),
+        ({"token": "short"}, "32 to 200 letters, digits, - and _, and this one of 5 characters"),
         ({"batch_size": 0}, "batch_size"),
         ({"max_length": 1}, "max_length"),
     ):
@@ -202,13 +209,16 @@ def test_what_cannot_be_served_is_a_sentence_before_a_model_is_loaded():
             pass
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match="another program listens there"), open_service(refuse_loading, port=port):
+        with (
+            pytest.raises(ConfigError, match="another program listens on this port"),
+            open_service(refuse_loading, port=port),
+        ):
             pass
 
 
 def test_a_length_that_the_model_does_not_read_is_refused(story_model):
     with (
-        pytest.raises(ConfigError, match="reads 512 tokens"),
+        pytest.raises(ConfigError, match="takes 512 tokens"),
         open_service(lambda: story_model, port=0, max_length=513),
     ):
         pass

@@ -71,6 +71,7 @@ def test_a_model_that_wins_by_lists_alone_wins_half_at_equal_style_but_not_at_eq
     assert (style.num, style.num_prompts, style.warning) == (240, 120, None)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("num_equal", [0, 1, 5])
 def test_a_heading_that_one_model_nearly_always_has_is_told_from_nothing_and_moves_nothing_by_itself(num_equal):
     """A scale about the mean would make 199 headings of 200 count 14 each, and all 10 of 10 infinitely many."""
@@ -84,6 +85,7 @@ def test_a_heading_that_one_model_nearly_always_has_is_told_from_nothing_and_mov
     assert same[:, 1].tolist() == pytest.approx([1.0] * 10)
 
 
+@pytest.mark.slow(threads=1)
 def test_where_one_model_is_always_the_longer_or_more_decorated_one_the_estimate_says_so():
     credits, prompts = [1.0, 0.0, 1.0, 1.0] * 6, [i // 2 for i in range(24)]
     plain, listed = ["x" * (20 + i) for i in range(24)], ["- x\n" * (1 + i % 3) + "y" * (40 - i) for i in range(24)]

@@ -160,7 +160,7 @@ def test_the_table_says_what_is_measured_what_is_assumed_and_what_to_beware_of(c
     assert table.columns[3:5] == ("win rate over the start", "win rate over the start, less that of dpo, in points")
     assert [note.text for note in notes] == [
         "a method without values ends before this KL",
-        "between the start and a first strength nothing was measured: the line from it is an assumption",
+        "nothing was measured between the start and the first strength of a method: the line between is an assumption",
     ]
 
 

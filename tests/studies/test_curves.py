@@ -144,6 +144,8 @@ def test_where_none_is_surely_within_the_nearest_is_named(point, measured, start
     places = curves_of([point("dpo", 1), point("dpo", 2)], [measured(4, 1), measured(3, 1, noise=1.0)], start)["dpo"]
     found = Sweep("judge", start, tuple(places), 3.1, pick(places, 3.1), ())
     assert places[1].kl.mean == pytest.approx(3)
-    assert found.parts()[-1].startswith("none is surely within 3.1 nats: the nearest is 2, 3.000 (2.")
+    assert found.parts()[-1].startswith(
+        "no run is surely within the budget of 3.1 nats: the nearest is 2 with a KL of 3.0"
+    )
     surely = Sweep("judge", start, tuple(places), 4.1, pick(places, 4.1), ()).parts()[-1]
     assert "nats away, whose upper limit is within 4.1" in surely

@@ -83,5 +83,5 @@ def test_a_line_that_holds_no_point_is_named(go):
     go()
     text = go.file.read_text()
     go.file.write_text(text[: len(text) // 2])
-    with pytest.raises(OutputError, match=r"points.jsonl:\d: holds no point"):
+    with pytest.raises(OutputError, match=r"points.jsonl:\d: is not a measurement"):
         go()

@@ -85,7 +85,7 @@ def test_pairs_and_demonstrations_of_prompts_that_are_measured_on_are_left_out_a
     shown = load_demonstrations(folder / "demonstrations.jsonl").records
     assert {one.messages[0].content for one in shown} == train
     for name in files:
-        assert f"{name}: {len(held_out)} of 12 records answer prompts that are measured on, left out" in said
+        assert f"{name}: left out {len(held_out)} of 12 records, which answer prompts held out for measuring" in said
 
 
 def test_a_later_turn_of_a_conversation_and_a_document_can_answer_a_held_out_prompt_too(begin, tmp_path):
@@ -96,14 +96,14 @@ def test_a_later_turn_of_a_conversation_and_a_document_can_answer_a_held_out_pro
     write(file, [talk(asked, "more?", "a second answer"), kept, {"text": f"{asked} and so on"}, {"text": "well"}])
     (folder / "ground.json").unlink()
     _, said = begin(demonstrations=str(file))
-    assert "demonstrations: 2 of 4 records answer prompts that are measured on, left out" in said
+    assert "demonstrations: left out 2 of 4 records, which answer prompts held out for measuring" in said
 
 
 def test_where_no_pair_is_left_it_is_refused_before_anything_is_written(begin, tmp_path):
     folder, _ = begin()
     write(tmp_path / "pairs.jsonl", map(pair, contents(folder / "held-out.jsonl")))
     (folder / "ground.json").unlink()
-    with pytest.raises(DataError, match=r"pairs: all \d records answer prompts that are measured on"):
+    with pytest.raises(DataError, match=r"pairs: all \d records answer prompts held out for measuring"):
         begin(pairs=str(tmp_path / "pairs.jsonl"))
     assert not (folder / "ground.json").exists()
 
@@ -116,7 +116,7 @@ def test_going_on_after_a_file_was_edited_is_refused_and_it_is_named(begin, tmp_
     with open(tmp_path / f"{edited}.jsonl", "a") as stream:
         row = {"prompts": {"prompt": "one more"}, "pairs": pair("one more"), "demonstrations": talk("one more")}[edited]
         stream.write(json.dumps(row) + "\n")
-    with pytest.raises(OutputError, match=rf"what {edited} = '.*{edited}.jsonl' holds is not what it was begun with"):
+    with pytest.raises(OutputError, match=rf"what {edited} = '.*{edited}.jsonl' holds has changed since this study"):
         begin(**files)
 
 
@@ -129,5 +129,5 @@ def test_going_on_after_the_code_of_the_judge_was_edited_is_refused(begin, tmp_p
     begin(judge)
     begin(judge)
     file.write_text("def judge(prompt, response):\n    return -100.0\n")
-    with pytest.raises(OutputError, match=r"the code of the judge judge_of_this_test:judge is not what it was begun"):
+    with pytest.raises(OutputError, match=r"the code of the judge judge_of_this_test:judge has changed since"):
         begin(judge)

@@ -72,27 +72,39 @@ def test_a_grid_makes_a_point_of_every_combination(read):
         ("strengths: [0.05]", "strength: [0.05]", r"study.yaml:13: there is no setting 'methods.by learned reward.str"),
         ("strengths: [0.1, 1]", "strengths: []", r"study.yaml:9: 'methods.dpo.strengths' is \[\]"),
         ("  dpo:", "  dpoo:", r"study.yaml:9: methods.dpoo: there is no method 'dpoo'; did you mean 'dpo'\?"),
-        ("dpo: {", "dpo: {scores: learned, ", r"study.yaml:9: methods.dpo: dpo is trained on preferences"),
+        ("dpo: {", "dpo: {scores: learned, ", r"study.yaml:9: methods.dpo.scores: dpo is trained on preferences"),
         ("model: some-model\n", "", r"the setting 'model' is missing"),
         (
             "{optimiser.epochs: 2}",
             "{optimiser: {epochs: 2}}",
-            r"study.yaml:5: settings: write the whole names of settings, `optimiser.epochs`",
+            r"study.yaml:5: settings: write whole names of settings, such as `optimiser.epochs`",
         ),
-        ("positivity", "my_judges:brevity", r"study.yaml:3: 'my_judges:brevity' would run code.*`judge=my_judges"),
-        ("positivity", "http://127.0.0.1:1/v1", r"study.yaml:3: .* would run code, or be sent texts"),
+        (
+            "positivity",
+            "my_judges:brevity",
+            r"study.yaml:3: the judge 'my_judges:brevity' would run code.*`judge=my_judges",
+        ),
+        ("positivity", "http://127.0.0.1:1/v1", r"study.yaml:3: .* would run code or be sent texts"),
         ("{optimiser.epochs: 3}", "{rlhf.advantages: 'a:b'}", r"study.yaml:14: 'rlhf.advantages' is 'a:b', whose code"),
         ("seeds: [0, 1]", "seeds: [0, 1", r"study.yaml:\d: not YAML"),
         (
             "{optimiser.epochs: 3}",
             "{rlhf.method: ppo}",
-            r"study.yaml:14: .*rlhf.method: 'ppo' would not be rloo, which",
+            r"study.yaml:14: .*rlhf.method: got 'ppo', but the method rloo sets it to",
         ),
-        ("{optimiser.epochs: 2}", "{rlhf.method: ppo}", r"study.yaml:5: settings.rlhf.method: 'ppo' would not be rloo"),
-        ("{optimiser.epochs: 3}", "{rlhf.beta: 7}", r"study.yaml:14: .*settings.rlhf.beta: its `strengths` say it"),
-        ("{optimiser.epochs: 2}", "{seed: 7}", r"study.yaml:5: settings.seed: the study says it of every training"),
-        ("seeds: [0, 1]", "demonstration_settings: {seed: 1}", r"study.yaml:4: .*: there are no `demonstrations`"),
-        ("seeds: [0, 1]", "pairs: p.jsonl", r"study.yaml:6: pool: beside `pairs` no answers are sampled"),
+        (
+            "{optimiser.epochs: 2}",
+            "{rlhf.method: ppo}",
+            r"study.yaml:5: settings.rlhf.method: got 'ppo', but the method rloo",
+        ),
+        (
+            "{optimiser.epochs: 3}",
+            "{rlhf.beta: 7}",
+            r"study.yaml:14: .*settings.rlhf.beta: the `strengths` of the method",
+        ),
+        ("{optimiser.epochs: 2}", "{seed: 7}", r"study.yaml:5: settings.seed: the study sets it for every training"),
+        ("seeds: [0, 1]", "demonstration_settings: {seed: 1}", r"study.yaml:4: .*: no file of `demonstrations`"),
+        ("seeds: [0, 1]", "pairs: p.jsonl", r"study.yaml:6: pool: no answers are sampled where `pairs`"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(read, old, new, sentence):
@@ -104,7 +116,7 @@ def test_what_is_wrong_is_said_with_its_line(read, old, new, sentence):
 def test_a_grid_without_values_and_a_method_that_is_none_are_refused(read):
     with pytest.raises(ConfigError, match=r"study.yaml:6: grid.dpo.beta: holds no value"):
         read(SweepConfig, SWEEP.replace("[0.1, 1, 2]", "[]"))
-    with pytest.raises(ConfigError, match=r"study.yaml:7: method: there is none called 'dqo'"):
+    with pytest.raises(ConfigError, match=r"study.yaml:7: method: there is no method 'dqo'"):
         read(SweepConfig, SWEEP + "method: dqo\n")
 
 
@@ -113,15 +125,15 @@ def test_a_grid_without_values_and_a_method_that_is_none_are_refused(read):
     [
         (
             "method: rloo\ngrid: {rlhf.method: [rloo, ppo]}\n",
-            r"study.yaml:5: grid.rlhf.method: 'ppo' would not be rloo",
+            r"study.yaml:5: grid.rlhf.method: got 'ppo', but the method rloo sets it",
         ),
         (
             "method: simpo\ngrid: {dpo.beta: [1]}\nsettings:\n  save.eval_every: 5\n  dpo.objective: ipo_mean\n",
-            r"study.yaml:8: settings.dpo.objective: 'ipo_mean' would not be simpo, which is dpo.objective = 'simpo'",
+            r"study.yaml:8: settings.dpo.objective: got 'ipo_mean', but the method simpo sets it to 'simpo'",
         ),
         ("scores: learned\ngrid: {dpo.beta: [1]}\n", r"study.yaml:4: scores: dpo is trained on preferences and reads"),
-        ("settings: {dpo.beta: 7}\ngrid: {dpo.beta: [1]}\n", r"study.yaml:4: settings.dpo.beta: the grid says it"),
-        ("grid: {seed: [1]}\n", r"study.yaml:4: grid.seed: the study says it"),
+        ("settings: {dpo.beta: 7}\ngrid: {dpo.beta: [1]}\n", r"study.yaml:4: settings.dpo.beta: the grid sets it"),
+        ("grid: {seed: [1]}\n", r"study.yaml:4: grid.seed: the study sets it"),
     ],
 )
 def test_a_sweep_refuses_what_it_would_not_read(read, added, sentence):
@@ -138,9 +150,11 @@ def test_a_setting_that_the_strengths_of_all_methods_replace_is_refused_and_one_
 
 
 def test_one_value_where_a_list_is_asked_for_is_said_so_and_true_is_no_number(read):
-    with pytest.raises(ConfigError, match=r"study.yaml:6: 'grid.dpo.beta' is 0.1, and a list .*, \[0.1\]"):
+    with pytest.raises(ConfigError, match=r"study.yaml:6: 'grid.dpo.beta' must be a list .*, got 0.1; write \[0.1\]"):
         read(SweepConfig, SWEEP.replace("[0.1, 1, 2]", "0.1"))
-    with pytest.raises(ConfigError, match=r"study.yaml:9: 'methods.dpo.strengths' .*true and false are no numbers"):
+    with pytest.raises(
+        ConfigError, match=r"study.yaml:9: 'methods.dpo.strengths' .*a number is needed, not true or false"
+    ):
         read(FrontierConfig, FRONTIER.replace("strengths: [0.1, 1]", "strengths: [true, 1]"))
 
 

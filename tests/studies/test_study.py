@@ -135,7 +135,7 @@ def test_a_sweep_stands_on_the_same_ground_and_picks_within_the_budget(study, gi
 
 def test_what_all_points_share_cannot_change(study, methods):
     _, folder = study
-    with pytest.raises(pt.OutputError, match="was begun with max_new_tokens = 5, not 6"):
+    with pytest.raises(pt.OutputError, match="began with max_new_tokens = 5, not 6"):
         pt.frontier(methods | {"max_new_tokens": 6}, folder, judge=brevity, progress=False)
 
 

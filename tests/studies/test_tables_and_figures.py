@@ -65,10 +65,12 @@ def test_tokens_have_an_interval(shown, measured):
 def test_a_kl_that_is_not_exact_is_called_so_in_table_json_and_figure(shown, measured, start):
     (table, _), exact = shown(measured(1, 1))
     assert "plain" not in table.rows[1][2]
-    (table, _, note), curves = shown(replace(measured(1, 1), why_no_exact_kl="the heads have 5 and 6 rows"))
+    (table, _, note), curves = shown(
+        replace(measured(1, 1), why_no_exact_kl="the policy has 5 tokens and the reference 6")
+    )
     assert table.rows[1][2].endswith(" plain")
     assert note.text.startswith("KLs called plain are means of log pi(y|x) - log pi_start(y|x)")
-    assert note.text.endswith("the heads have 5 and 6 rows")
+    assert note.text.endswith("the policy has 5 tokens and the reference 6")
     kinds = [as_plain(found["dpo"][0])["kl_estimator"] for found in (exact, curves)]
     assert kinds == ["exact", "plain"]
     labels = [figures(found, start, "judge")[0]["series"][0]["label"] for found in (exact, curves)]

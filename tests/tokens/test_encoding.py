@@ -157,9 +157,9 @@ def test_a_document_is_opened_and_closed_once(plain, chatml):
 def test_a_template_that_rewrites_its_prompt_is_a_boundary_error_not_a_guess(byte_tokenizer, sequences_of):
     rewriting = "{% for m in messages %}{{ messages|length }}{{ m.content }}{% endfor %}"
     encoder = ChatEncoder(byte_tokenizer, template=rewriting)
-    with pytest.raises(BoundaryError, match="does not continue its own prompt"):
+    with pytest.raises(BoundaryError, match="writes the prompt differently"):
         encoder.encode_response(user("hi"), "yes")
-    with pytest.raises(BoundaryError, match="does not continue its own prompt"):
+    with pytest.raises(BoundaryError, match="writes the prompt differently"):
         sequences_of(encoder, talk("hi", "yes"))
 
 

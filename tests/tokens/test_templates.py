@@ -692,7 +692,7 @@ def test_what_a_template_writes_beside_a_text_spells_no_special_token_with_it(en
     beside = ChatEncoder(encoder.tokenizer, template="{% for m in messages %}{{ m.content }}s>{% endfor %}")
     with pytest.raises(BoundaryError, match="together spell"):
         beside.encode_prompt(talk("one </"))
-    with pytest.raises(BoundaryError, match="the response spells a special token"):
+    with pytest.raises(BoundaryError, match="the response and the text that the template writes"):
         beside.encode_response(talk("one"), "two </")
 
 
@@ -725,7 +725,7 @@ def free_alarm(monkeypatch):
 
 def test_a_template_that_writes_without_an_end_is_stopped_and_the_alarm_is_left_as_it_was(byte_tokenizer, free_alarm):
     loops = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
-    with pytest.raises(ModelError, match=r"writes without an end \(it takes longer than 0\.2 seconds\); fix it"):
+    with pytest.raises(ModelError, match=r"does not finish \(it takes longer than 0\.2 seconds\); fix it"):
         ChatEncoder(byte_tokenizer, template=loops + CHATML, clock=CLOCK).encode_prompt(talk("hi"))
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

@@ -184,7 +184,7 @@ def test_more_than_a_twentieth_of_the_pairs_are_said_where_the_model_ranks_them_
     found = few_pairs_decide(seen_pairs([4.0] * 80 + [-1.0, -3.0] * 10))
     weights = 80 / (1 + math.exp(4)), 10 / (1 + math.exp(-1)) + 10 / (1 + math.exp(-3))
     assert found.value == pytest.approx(weights[1] / sum(weights))
-    assert "20 of 100 pairs, which the model ranks clearly the other way round, have 92% of the gradient" in found.text
+    assert "20 of 100 pairs, which the model ranks clearly the other way round, make 92% of the gradient" in found.text
     assert "p.jsonl:98" in found.text
     noisy = few_pairs_decide(seen_pairs([0.2, -0.6] * 50))  # labels of which nothing is learned yet
     assert noisy.value < 0.1

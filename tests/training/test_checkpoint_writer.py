@@ -306,6 +306,7 @@ def test_a_run_that_continues_in_the_same_process_waits_for_what_an_abandoned_on
     assert [one.name for one in (tmp_path / "checkpoints").iterdir()] == ["step-1"]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("grows", [True, False])
 def test_slices_of_a_failed_run_are_waited_for_as_long_as_they_grow(in_ranks, tmp_path, monkeypatch, grows):
     original, given_up = slices.save_file, threading.Event()

@@ -118,7 +118,7 @@ def test_an_objective_from_outside_has_parameters_of_any_name_and_ours_have_not(
     flags = {"output": "o", "data.files": ("f",)}
     built = build_config(DPOConfig, settings=["dpo.objective=mine:loss", "dpo.power=3"], flags=flags, environment={})
     assert built.dpo.parameters == {"power": 3.0}
-    with pytest.raises(ConfigError, match=r"`set=...`: there is no setting 'dpo\.powr'; there are dpo\."):
+    with pytest.raises(ConfigError, match=r"`set=...`: there is no setting 'dpo\.powr'; choose from dpo\."):
         build_config(DPOConfig, settings=["dpo.powr=3"], flags=flags, environment={})
 
 
@@ -186,7 +186,9 @@ def test_there_is_nothing_to_resume_in_an_empty_place(tmp_path):
 def test_a_run_is_not_resumed_with_other_settings_which_are_named(tmp_path):
     RunFolder.create(config(tmp_path), "dpo", resume=False)
     RunFolder.create(config(tmp_path), "dpo", resume=True)
-    with pytest.raises(OutputError, match=r"another dpo.beta, optimiser.batch_size; resume with the same settings"):
+    with pytest.raises(
+        OutputError, match=r"other values of dpo.beta, optimiser.batch_size; resume with the same settings"
+    ):
         RunFolder.create(config(tmp_path, dpo={"beta": 0.3}, optimiser={"batch_size": 3}), "dpo", resume=True)
 
 
@@ -239,7 +241,7 @@ def test_a_run_whose_settings_are_not_there_writes_them_again(tmp_path):
             "config.yaml: cannot be read \\(it holds no settings\\); delete it",
         ),
         (lambda text: "a: [", "config.yaml: cannot be read"),
-        (lambda text: text + "on: x\n", r"config.yaml: cannot be read \(True is no setting\)"),
+        (lambda text: text + "on: x\n", r"config.yaml: cannot be read \(True is not a setting\)"),
     ],
 )
 def test_an_edit_of_the_settings_is_not_passed_over_by_a_run_that_goes_on(tmp_path, edit, said):
@@ -260,7 +262,7 @@ def test_another_spelling_of_the_same_settings_is_no_edit(tmp_path):
 def test_a_run_that_lacks_only_its_report_refuses_other_settings_too(tmp_path):
     RunFolder.create(config(tmp_path), "dpo", resume=False).finish()
     assert RunFolder.lacking_its_report(config(tmp_path)) is not None
-    with pytest.raises(OutputError, match="begun with another seed"):
+    with pytest.raises(OutputError, match="begun with other values of seed"):
         RunFolder.lacking_its_report(config(tmp_path, seed=5))
 
 
@@ -271,7 +273,7 @@ def test_a_run_does_not_go_on_with_other_tokens_and_one_that_noted_none_does(tmp
     older.begin_with(**facts, tokens_digest="t")
     newer.begin_with(**facts, tokens_digest="t")
     for folder in (older, newer):
-        with pytest.raises(OutputError, match="started with a chat template or tokenizer other than the present one"):
+        with pytest.raises(OutputError, match="a chat template or tokenizer changed since the run was started"):
             folder.begin_with(**facts, tokens_digest="u")
 
 
@@ -320,12 +322,12 @@ def test_a_run_the_disk_cannot_hold_is_refused_before_it_begins(tmp_path):
 
 def test_a_ledger_nested_too_deep_is_damaged(tmp_path):
     (tmp_path / "run.json").write_text("[" * 100_000)
-    with pytest.raises(OutputError, match=r"run\.json: damaged \(its brackets are nested too deep\)"):
+    with pytest.raises(OutputError, match=r"run\.json: damaged \(its brackets are nested too deeply\)"):
         read_ledger(tmp_path)
 
 
 def test_one_place_for_the_folder_and_the_file_of_an_export_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be a folder and a GGUF file"):
+    with pytest.raises(ConfigError, match="cannot be both a folder and a GGUF file"):
         export("m", merged=tmp_path / "g", gguf=tmp_path / "x" / ".." / "g", reporter=Silent())
     assert not list(tmp_path.iterdir())
 

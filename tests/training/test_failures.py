@@ -54,13 +54,13 @@ def test_pairs_that_fail_are_counted_as_pairs_where_their_row_has_others(model, 
         assert found.facts["left_out_of_rows"] == {"special_token": 2}
         assert found.facts["sources"][0]["rows"] == found.facts["rows"]
         assert len(found.train) == 3 + 1
-        assert "left out 2 of the pairs or responses of rows that have others: 2 special_token" in heard.said
+        assert "left out 2 pairs or responses of rows that keep others: 2 special_token" in heard.said
         assert "left out 1 of 3 rows are bad: 1 special_token" in heard.said
         assert [one.split(":")[0] for one in found.facts["problems"]] == ["special_token"] * 3
     report = check_tokens([lists], model.encoder, Limits(128, 127, 128), reporter=Heard())
     assert (report.rows, report.num_bad, len(report.left_out)) == ({"keep": 2, "special_token": 1}, 1, 2)
     assert report.as_dict()["left_out_of_rows"][0]["where"] == f"{lists}:2"
-    assert any("left out 2 of the pairs" in line for line in report.remarks_on_rows)
+    assert any("left out 2 pairs or responses" in line for line in report.remarks_on_rows)
 
 
 def test_one_response_of_a_labelled_pair_may_be_left(model, tmp_path):

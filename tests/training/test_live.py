@@ -54,6 +54,7 @@ def gradient_of(model, task, items, budget):
     return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]), result
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("shares", [True, False])
 def test_loss_and_gradient_are_those_of_dense_distributions_in_plain_transformers(
     model, pairs, stories260k, shares, monkeypatch
@@ -87,6 +88,7 @@ def test_loss_and_gradient_are_those_of_dense_distributions_in_plain_transformer
     assert result.means["kl/rejected"] > 0.1
 
 
+@pytest.mark.slow(threads=1)
 def test_beside_an_adapter_the_reference_is_the_model_with_the_adapter_as_it_began(model, pairs):
     adapters.attach(model, 4, 8.0, (), seed=0)
     adapter = {name: p for name, p in model.network.named_parameters() if p.requires_grad}
@@ -154,6 +156,7 @@ def test_a_reference_that_has_moved_is_the_one_whose_kl_is_read(model, pairs):
         assert float(metrics["kl/rejected"][0].abs().max()) < 1e-5, "it is the policy"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_with_another_reference_reads_its_kl_and_measures_what_is_held_out(dpo, stories260k, tmp_path):
     other = tmp_path / "other"
     network = AutoModelForCausalLM.from_pretrained(stories260k)

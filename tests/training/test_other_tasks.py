@@ -79,6 +79,7 @@ def test_micro_batches_alone_would_have_another_gradient(model, pairs):
     assert float((coupled - alone).norm() / coupled.norm()) > 1e-2
 
 
+@pytest.mark.slow(threads=1)
 def test_what_an_objective_remembers_is_kept_by_steps_and_comes_back_from_a_checkpoint(model, pairs):
     """The running mean of D, 0.9 of it and 0.1 of each batch that was stepped on (arXiv 2407.08639)."""
     reference = reference_of(model, pairs, 3.0)
@@ -246,6 +247,7 @@ def test_wpo_scales_the_loss_and_gets_no_gradient_of_its_own(model, pairs):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("mixup", [0.5, 0.2, 1.0])
 def test_a_reference_moves_by_the_share_mixup_of_the_way_to_the_policy(model, pairs, mixup):
     start = {name: p.detach().clone() for name, p in model.network.named_parameters()}

@@ -67,6 +67,7 @@ def test_where_one_of_two_processes_finds_no_memory_both_cut_and_go_on(
     assert (squares / sum(weight.numel() for weight in whole.values())) ** 0.5 < 1e-6, "the steps are of 3e-4"
 
 
+@pytest.mark.slow(threads=1)
 def test_what_does_not_fit_in_half_on_one_process_ends_both_with_the_same_words(
     in_ranks, loading_in_one_thread, dpo, no_memory, tmp_path
 ):
@@ -84,6 +85,7 @@ def test_what_does_not_fit_in_half_either_ends_the_run_with_advice(dpo, no_memor
         dpo()
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("optimiser", [{"batch_size": 1}, {"token_budget": 1}])
 def test_what_cannot_be_cut_is_not_tried_again(dpo, no_memory, optimiser):
     tried = no_memory(9)

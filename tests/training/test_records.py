@@ -26,8 +26,8 @@ def test_what_is_no_row_is_named_by_its_line_and_a_torn_end_is_not(tmp_path):
     said = []
     assert read_rows_written(path, said.append) == [{"step": 1}, {"step": 2}]
     assert said == [
-        f"{path}:2, 3, 4, 5, 6 and 2 more: not readable as a row of a run (line 2: Expecting property name enclosed in "
-        "double quotes: line 1 column 2 (char 1)); left out, the other 2 rows are kept"
+        f"{path}:2, 3, 4, 5, 6 and 2 more: cannot be read as a row of a run (line 2: Expecting property name enclosed "
+        "in double quotes: line 1 column 2 (char 1)); left out, and the other 2 rows are kept"
     ]
 
 
@@ -36,8 +36,8 @@ def test_what_is_no_row_is_named_by_its_line_and_a_torn_end_is_not(tmp_path):
     [
         ("metrics.jsonl", {"step": 2, "loss": "low"}, "'loss' is 'low', where a number belongs"),
         ("metrics.jsonl", {"step": 2, "loss": [1]}, "'loss' is [1], where a number belongs"),
-        ("metrics.jsonl", {"step": 2, "loss": 1e300}, "'loss' is 1e+300, which is out of range"),
-        ("metrics.jsonl", {"step": -2}, "'step' is -2, which is out of range"),
+        ("metrics.jsonl", {"step": 2, "loss": 1e300}, "'loss' is 1e+300, which must be at most 1e+100"),
+        ("metrics.jsonl", {"step": -2}, "'step' is -2, which must be at least 0"),
         ("metrics.jsonl", {"step": None}, "'step' is None, where a whole number belongs"),
         ("samples.jsonl", {"step": 2, "response": None}, "'response' is None, where text belongs"),
         ("samples.jsonl", {"step": 2, "response": "", "num_tokens": 0}, "one of 'num_tokens' and 'ended' is missing"),
@@ -47,7 +47,9 @@ def test_a_row_with_an_odd_value_is_left_out_and_what_is_odd_is_said(tmp_path, n
     path, said, good = tmp_path / name, [], {"step": 1, "response": "a"} if name == "samples.jsonl" else {"step": 1}
     path.write_text(f"{json.dumps(good)}\n{json.dumps(row)}\n")
     assert read_rows_written(path, said.append) == [good]
-    assert said == [f"{path}:2: not readable as a row of a run (line 2: {why}); left out, the other 1 rows are kept"]
+    assert said == [
+        f"{path}:2: cannot be read as a row of a run (line 2: {why}); left out, and the other 1 rows are kept"
+    ]
     keep_rows(path, 2, said.append)
     assert read_rows_written(path) == [good]
     assert why in said[1]
@@ -69,9 +71,9 @@ def test_steps_that_are_lost_from_the_record_are_named(tmp_path):
     path, said = tmp_path / "metrics.jsonl", []
     append_rows(path, [STEPS[0], STEPS[2]])
     keep_rows(path, 4, said.append)
-    assert said == [f"{path}: holds nothing of step 2, 4; training continues, its record stays incomplete"]
+    assert said == [f"{path}: holds no row of step 2, 4; training continues, but its record stays incomplete"]
     path.unlink()
     keep_rows(path, 1, said.append)
-    assert "holds nothing of step 1;" in said[1]
+    assert "holds no row of step 1;" in said[1]
     keep_rows(path, 0, said.append)
     assert len(said) == 2

@@ -230,6 +230,7 @@ def test_a_corrupted_value_is_found_said_and_everything_computed_again(model, tm
     assert again == [], "the file is mended"
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("place", range(NUM_VERIFIED))
 def test_one_wrong_value_among_those_computed_again_is_enough(model, tmp_path, score, sequences, place):
     """All that were computed again must agree, not any one of them."""

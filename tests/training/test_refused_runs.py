@@ -58,7 +58,7 @@ def test_a_run_does_not_go_on_from_other_data_or_another_model_than_it_began_wit
         weights = load_file(model / "model.safetensors")
         moved = {name: tensor * 1.01 for name, tensor in weights.items()}
         save_file(moved, model / "model.safetensors", {"format": "pt"})
-    with pytest.raises(OutputError, match=f"started with {what} other than the present one; restore it"):
+    with pytest.raises(OutputError, match=f"{what} changed since the run was started; restore the original"):
         dpo(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 2})
 
 
@@ -83,7 +83,7 @@ def test_a_run_does_not_go_on_with_another_chat_template_behind_the_same_path(
     with pytest.raises(RuntimeError, match="dies"):
         train(make_reporter({2: crash}), **sections, save={"num_samples": 0, "checkpoint_every": 1})
     template.write_text("Now: " + words)
-    with pytest.raises(OutputError, match="started with a chat template or tokenizer other than the present one"):
+    with pytest.raises(OutputError, match="a chat template or tokenizer changed since the run was started"):
         train(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 1})
 
 
@@ -150,10 +150,10 @@ def test_an_adapter_that_does_not_come_back_from_the_disk_is_refused_before_anyt
     monkeypatch.setattr(policies, "reference_logprobs", lambda *_args, **_options: pytest.fail("the reference ran"))
 
     def other(network, folder, run):
-        raise WrittenError("its weight x is another")
+        raise WrittenError("its weight x differs")
 
     monkeypatch.setattr(saving, "require_same_adapter", other)
-    with pytest.raises(ConfigError, match=r"LlamaForCausalLM cannot be .* read back by peft \(its weight x is another"):
+    with pytest.raises(ConfigError, match=r"LlamaForCausalLM cannot be .* read back by peft \(its weight x differs"):
         request.getfixturevalue(command)(model={"lora": {"rank": 2}})
     assert not (tmp_path / "run").exists()
 

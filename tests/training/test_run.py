@@ -350,7 +350,7 @@ def test_a_reference_that_is_not_the_policy_is_found_before_the_first_step(dpo, 
     monkeypatch.setattr(
         policies, "reference_logprobs", lambda *a, **k: {key: v - 3 for key, v in original(*a, **k).items()}
     )
-    with pytest.raises(TrainingError, match="rewards must be zero"):
+    with pytest.raises(TrainingError, match="all rewards must be 0"):
         dpo()
 
 
@@ -540,17 +540,26 @@ def test_labels_are_refused_by_an_objective_of_pairs_with_what_to_use(dpo, label
 
 REFUSED = [
     ({"dpo": {"objective": "kto", "sft_weight": 0.1}}, r"dpo\.sft_weight is not read by kto"),
-    ({"dpo": {"objective": "bco", "weighting": "wpo"}}, r"wpo weighs single pairs, and bco has none"),
+    ({"dpo": {"objective": "bco", "weighting": "wpo"}}, r"wpo weights each pair by itself, but bco does not"),
     ({"dpo": {"objective": "kto", "band": {}}}, r"dpo\.band is not read by kto"),
-    ({"dpo": {"objective": "tdpo2", "band": {}}}, r"tdpo2 moves a pair by its sequential KL too"),
-    ({"dpo": {"objective": "tdpo2"}, "optimiser": {"router_loss": 0.1}}, r"router_loss would hear the reference too"),
-    ({"dpo": {"objective": "beta_dpo", "moving_reference": {}}}, r"changes what beta_dpo remembers of earlier batches"),
-    ({"dpo": {"objective": "aot", "weighting": "wpo"}}, r"wpo weighs single pairs, and aot has none"),
+    ({"dpo": {"objective": "tdpo2", "band": {}}}, r"tdpo2 also reads the sequential KL"),
+    (
+        {"dpo": {"objective": "tdpo2"}, "optimiser": {"router_loss": 0.1}},
+        r"would also count the routers of the reference",
+    ),
+    ({"dpo": {"objective": "beta_dpo", "moving_reference": {}}}, r"would falsify the running means that beta_dpo"),
+    ({"dpo": {"objective": "aot", "weighting": "wpo"}}, r"wpo weights each pair by itself, but aot does not"),
     ({"dpo": {"objective": "sft", "sft_weight": 0.5}}, r"add the objective sft to itself; leave it out"),
-    ({"dpo": {"objective": "ld_dpo", "sft_weight": 0.1}}, r"dpo\.sft_weight .* and ld_dpo weights them; leave it out"),
-    ({"dpo": {"objective": "d2po", "sft_weight": 0.1}}, r"dpo\.sft_weight .* and d2po weights them; leave it out"),
+    (
+        {"dpo": {"objective": "ld_dpo", "sft_weight": 0.1}},
+        r"dpo\.sft_weight averages .* but ld_dpo weights them; leave it out",
+    ),
+    (
+        {"dpo": {"objective": "d2po", "sft_weight": 0.1}},
+        r"dpo\.sft_weight averages .* but d2po weights them; leave it out",
+    ),
     ({"dpo": {"objective": "simpo", "moving_reference": {}}}, r"dpo\.moving_reference is not read by simpo"),
-    ({"dpo": {"moving_reference": {}}, "model": {"lora": {}}}, r"mean of two adapters is not an adapter"),
+    ({"dpo": {"moving_reference": {}}, "model": {"lora": {}}}, r"mean of two adapters is no adapter"),
     ({"dpo": {"moving_reference": {}}, "model": {"reference": "."}}, r"starts at the model itself"),
 ]
 
@@ -565,7 +574,7 @@ def test_weights_of_pairs_are_refused_where_ranks_are_compared(dpo, pairs_file, 
     path = tmp_path / "weighted.jsonl"
     pairs = [json.loads(line) | {"weight": 2.0} for line in pairs_file.read_text().splitlines()]
     path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
-    with pytest.raises(ConfigError, match="aot compares the pairs of a batch, which have no weight there"):
+    with pytest.raises(ConfigError, match="aot compares the pairs of a batch with each other and reads no weights"):
         dpo(dpo={"objective": "aot"}, data={"files": [str(path)]})
 
 

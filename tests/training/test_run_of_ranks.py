@@ -90,12 +90,14 @@ def test_more_ranks_than_prompts_are_refused_on_all_of_them(in_ranks, dpo, tmp_p
     files = {"max_rows": 4, "held_out": 0.5}
     ended = in_ranks(2, lambda _: dpo(output=str(tmp_path / "run"), data=files, **SETTINGS))
     assert [str(error) for error in ended] == [
-        "2 processes cannot share 1 prompt, each of which is run in one; start fewer, or give more data"
+        "2 processes cannot share 1 prompt, as each process needs one of its own; start fewer processes, or give more "
+        "data"
     ] * 2
     assert isinstance(ended[0], ConfigError)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("other", ["data", "model weights"])
 def test_a_rank_with_other_files_ends_the_run_before_the_reference_is_run(
     in_ranks, dpo, stories260k, pairs_file, tmp_path, monkeypatch, other
@@ -113,7 +115,7 @@ def test_a_rank_with_other_files_ends_the_run_before_the_reference_is_run(
         return dpo(output=str(tmp_path / "run"), **(own if rank == 1 else {}), **SETTINGS)
 
     ended = in_ranks(2, work)
-    assert f"process 2 of 2 has {other}" in str(ended[0])
+    assert f"process 2 of 2 and the first process have different inputs ({other}" in str(ended[0])
     assert str(ended[0]) == str(ended[1])
     assert scored == []
 

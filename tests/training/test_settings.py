@@ -1,6 +1,7 @@
 """One configuration from four places, and a sentence that finds the mistake when there is one."""
 
 import os
+import re
 from itertools import pairwise
 from typing import Annotated
 
@@ -200,9 +201,9 @@ def test_a_key_written_without_its_section_is_found():
 
 
 def test_a_key_like_no_other_lists_what_stands_beside_it():
-    with pytest.raises(ConfigError, match=r"there are optimiser.learning_rate, optimiser.epochs, "):
+    with pytest.raises(ConfigError, match=r"choose from optimiser.learning_rate, optimiser.epochs, "):
         build(settings=["optimiser.xyzzyplugh=1"])
-    with pytest.raises(ConfigError, match=r"there are name, optimiser$"):
+    with pytest.raises(ConfigError, match=r"choose from name, optimiser$"):
         build(settings=["zzz=1"])
 
 
@@ -238,9 +239,7 @@ def test_a_setting_without_a_value_shows_how_it_is_written():
 
 def test_a_value_out_of_range_names_the_key_the_value_and_where_it_was_written(file):
     path = file("optimiser:\n  learning_rate: -1\n")
-    with pytest.raises(
-        ConfigError, match=r"'optimiser\.learning_rate' is -1: input should be greater than 0"
-    ) as caught:
+    with pytest.raises(ConfigError, match=r"'optimiser\.learning_rate' must be greater than 0, got -1$") as caught:
         build(file=path)
     assert str(caught.value).startswith(f"{path}: ")
 
@@ -271,8 +270,8 @@ def test_every_key_of_the_schema_is_known_and_sections_are_marked():
         ("!!timestamp x", "not YAML"),
         ('"\\UFFFFFFFF"', "not YAML"),
         ("name: \x07", "not YAML"),
-        ("name: &a [*a]", "'name' is"),
-        ("optimiser: &a {<<: *a, epochs: x}", "'optimiser.epochs' is 'x'"),
+        ("name: &a [*a]", "'name' must be a valid string, got"),
+        ("optimiser: &a {<<: *a, epochs: x}", "'optimiser.epochs' must be a valid integer, got 'x'"),
     ],
 )
 def test_whatever_is_written_in_a_file_is_settings_or_one_short_sentence(file, text, words):
@@ -298,7 +297,7 @@ def test_a_configuration_that_is_no_file_is_refused_and_never_waited_for(tmp_pat
     for name, words in {
         "pipe": "it is a pipe, which can be read only once",
         "loop": "its symbolic links lead round in a circle",
-        "n" * 300: "a name in it is longer than the file system allows",
+        "n" * 300: "a name in the path is longer than the file system allows",
         "/dev/zero": "it is a device",
         ".": "it is a folder",
         "absent": "there is no such file",
@@ -346,5 +345,16 @@ def test_imitation_makes_no_pairs_and_takes_no_rule_for_them(setting):
 )
 def test_true_and_false_are_no_numbers(setting):
     key = setting.partition("=")[0]
-    with pytest.raises(ConfigError, match=f"'{key}' is (true|false|True|False): true and false are no numbers"):
+    with pytest.raises(ConfigError, match=f"'{key}' is (true|false|True|False): a number is needed, not true or false"):
         build_config(DPOConfig, settings=[setting])
+
+
+def test_two_settings_that_do_not_fit_together_are_one_sentence_about_both():
+    said = "data.max_prompt_length is 90, which leaves no room for a response within data.max_length, 80; lower it"
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}$"):
+        build_config(
+            DPOConfig, settings=["data.max_length=80", "data.max_prompt_length=90"], environment={}, required=()
+        )
+    said = "model.reference is not read by sft; leave it out"
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}$"):
+        build_config(SFTConfig, settings=["model.reference=other"], environment={}, required=())

@@ -203,16 +203,16 @@ def test_a_checkpoint_that_one_rank_cannot_write_is_absent_and_its_words_end_all
 @pytest.mark.parametrize(
     ("more", "processes", "words"),
     [
-        ({}, 1, "one process has nobody to share"),
-        ({"output": None}, 2, "is written to a folder"),
-        ({"dpo": {"band": {}}}, 2, "goes back several times"),
-        ({"optimiser": {"router_loss": 0.01}}, 2, "reads states within"),
-        ({"sampling": {"judge": "positivity"}}, 2, "writes responses while"),
+        ({}, 1, "there is one process, which cannot share"),
+        ({"output": None}, 2, "are written to a folder"),
+        ({"dpo": {"band": {}}}, 2, "runs several backward passes for a pair"),
+        ({"optimiser": {"router_loss": 0.01}}, 2, "reads states inside the model"),
+        ({"sampling": {"judge": "positivity"}}, 2, "writes responses during training"),
         ({"dpo": {"objective": "tdpo2"}}, 2, "beside the policy in every step"),
-        ({"dpo": {"moving_reference": {}}}, 2, "a reference that moves"),
+        ({"dpo": {"moving_reference": {}}}, 2, "a moving reference cannot be sharded"),
         ({"alarms": {"kl_over_budget": 1.0}}, 2, "keeps a second model"),
         ({"model": {"reference": "other"}}, 2, "leave out model.reference"),
-        ({"model": {"share_prefixes": False}}, 2, "leave out model.share_prefixes"),
+        ({"model": {"share_prefixes": False}}, 2, "sharding needs shared prefixes; leave out model.share_prefixes"),
     ],
 )
 def test_what_is_not_sharded_is_refused(more, processes, words):
@@ -270,7 +270,7 @@ def test_what_has_no_slices_keeps_none_in_the_memory_of_the_machine(mode):
 
 def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():
     config = RewardConfig.model_validate({"output": "run", **SHARDED, "model": {"lora": {}}})
-    with pytest.raises(ConfigError, match=r"parallel\.mode: a head of rewards beside an adapter"):
+    with pytest.raises(ConfigError, match=r"parallel\.mode: the head of a reward model with an adapter"):
         require_shareable(config, 2)
 
 

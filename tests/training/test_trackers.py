@@ -134,6 +134,7 @@ def test_a_resumed_run_goes_on_in_the_same_run_of_the_tracker(interrupted, monke
     assert run.ledger["trackers"] == {"fake": "id 7"}
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("fails", ["log", "table", "close"])
 def test_a_tracker_that_fails_is_told_no_more_and_training_goes_on(train, monkeypatch, fails):
     fake = Fake(fails=[fails])

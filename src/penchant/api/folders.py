@@ -127,7 +127,7 @@ def plan(
     Raises UserError.
     """
     if task not in SCHEMAS:
-        raise ConfigError(f"task is one of {', '.join(SCHEMAS)}, got {task!r}; choose one of them")
+        raise ConfigError(f"task must be one of {', '.join(SCHEMAS)}, got {task!r}")
     device = arguments.pop("device", None)
     given = Given.of(model, data)
     config = configure(SCHEMAS[task], config, settings, {**Given.names(model, data, None), **arguments}, given)
@@ -204,5 +204,5 @@ def lineage(run: Run | str | os.PathLike[str]) -> Origin:
 def _folder(run: Run | str | os.PathLike[str]) -> Path:
     path = run.path if isinstance(run, Run) else Path(run)
     if path is None:
-        raise ConfigError("the run is in memory and has no folder; give an output when it is trained")
+        raise ConfigError("this run is only in memory and has no folder to read; train it with `output=...`")
     return path

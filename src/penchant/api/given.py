@@ -49,7 +49,9 @@ def pairs_in(data: Data, reporter: Reporter, *, labels: str | None = None) -> Da
     if isinstance(files, list | tuple) and files and all(isinstance(one, str | os.PathLike) for one in files):
         return list(resolve_projects([*map(os.fspath, files)], "pairs", labels=labels, say=reporter.say))
     if labels is not None:
-        raise ConfigError("labels says how the votes of a project become pairs, and no file is given; leave it out")
+        raise ConfigError(
+            "`labels=...` says how the votes of a vote project become pairs, but the data name no project; leave it out"
+        )
     return data
 
 

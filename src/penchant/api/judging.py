@@ -63,7 +63,9 @@ def judge(
             already written is kept.
     """
     if resume and output is None:
-        raise ConfigError("resume continues a file; name it: `output=...`")
+        raise ConfigError(
+            "`resume=True` continues a file, but none is named; give `output=...`, or leave `resume=True` out"
+        )
     reporter = reporter_of(progress)
     text = read_instructions(instructions) if isinstance(instructions, os.PathLike) else instructions
     run = None if judge_reference is None else os.fspath(judge_reference)
@@ -82,11 +84,16 @@ def judge(
         and isinstance(comparisons, str | os.PathLike)
         and file.resolve() == Path(comparisons).resolve()
     ):
-        raise ConfigError(f"`output=...` {file}: is the file of comparisons itself; choose another `output=...`")
+        raise ConfigError(
+            f"{file}: this is the file of comparisons itself, which must not be overwritten; choose another "
+            "`output=...`"
+        )
     by_people = () if people is None else _comparisons(people)
     if people is not None and not shared_answers(asked, by_people):
-        where, of = (one if isinstance(one, str | os.PathLike) else "in memory" for one in (people, comparisons))
-        raise DataError(f"{where}: answers none of the comparisons in {of}; give answers to the same texts")
+        where, of = (one if isinstance(one, str | os.PathLike) else "memory" for one in (people, comparisons))
+        raise DataError(
+            f"{where}: answers none of the comparisons in {of}; give people's answers to the same prompts and responses"
+        )
     opened = open_judge(judge, **choice, **how, reporter=reporter)
     if file is None:
         votes = judge_comparisons(opened, asked, on_progress=counted(reporter, "judging"))

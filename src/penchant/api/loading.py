@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from penchant.errors import ConfigError
+from penchant.models.encoder import read_chat_template
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import load_model, read_chat_template
+from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics, computing
 from penchant.progress import Reporter, reporter_of
 from penchant.tokens import SpecialTokens

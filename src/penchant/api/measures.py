@@ -248,8 +248,9 @@ def compare_answers(
         UserError: the answers differ in their prompts or their number, or the judge cannot be used.
     """
     reporter = reporter_of(progress)
-    if prompts is None and any(one is not None for one in (max_prompts, columns, format)):
-        raise ConfigError("max_prompts, columns and format are of prompts, and none are given; leave them out")
+    of_prompts = {"max_prompts": max_prompts, "columns": columns, "format": format}
+    if prompts is None and (given := next((name for name, value in of_prompts.items() if value is not None), None)):
+        raise ConfigError(f"`{given}=...` is only read with `prompts=...`; give both, or leave it out")
     if output is not None and process_rank() == 0:
         require_new(Path(output))
     opened = open_any(judge, judge_model=judge_model, device=device, dtype=dtype, reporter=reporter)
@@ -274,7 +275,10 @@ def _folder_to_write(models: Sequence[ModelLike]) -> Path:
 
     if isinstance(one, Run) and one.path:
         return one.path
-    raise ConfigError("write puts the result into the folder of a run, and this model has none; leave it out")
+    raise ConfigError(
+        "`write=True` writes the result into the folder of one run, but no single run with a folder is given; leave it "
+        "out"
+    )
 
 
 def _policy(model: ModelLike) -> str | LanguageModel:
@@ -291,7 +295,9 @@ def _reference(model: ModelLike | None, reference: ModelLike | None) -> str | La
         return _policy(reference)
     if isinstance(model, Run) and model.path is None:
         if model.reference is None:
-            raise ConfigError("the run was trained without a reference; name what to compare with: `reference=...`")
+            raise ConfigError(
+                "the run was trained without a reference; name the model to compare it with, `reference=...`"
+            )
         return model.reference
     return None
 
@@ -300,4 +306,6 @@ def _refuse_unread(models: Sequence[ModelLike], how: Mapping[str, str | None]) -
     """Raise ConfigError for loading options where every model is already in memory."""
     given = next((name for name, value in how.items() if value is not None), None)
     if given and not any(isinstance(one, str | os.PathLike) or isinstance(_policy(one), str) for one in models):
-        raise ConfigError(f"`{given}=...` is of a model that is loaded by its name; give it to `penchant.load`")
+        raise ConfigError(
+            f"`{given}=...` is read when a model is loaded, and this one is already; give it to `penchant.load`"
+        )

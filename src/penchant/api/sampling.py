@@ -75,7 +75,9 @@ def sample(
         UserError: a prompt, setting, model or path cannot be used.
     """
     if resume and output is None:
-        raise ConfigError("resume continues a file; name it: `output=...`")
+        raise ConfigError(
+            "`resume=True` continues a file, but none is named; give `output=...`, or leave `resume=True` out"
+        )
     require_whole("num_responses", num_responses)
     require_whole("batch_size", batch_size)
     loading = {"device": device, "dtype": dtype, "chat_template": chat_template, "special_tokens": special_tokens}
@@ -110,11 +112,13 @@ def _refuse_unread(
 ) -> None:
     """Raise ConfigError for options that would have no effect."""
     if model is not None and endpoint is not None:
-        raise ConfigError("a model and `endpoint=...` are both given; sample from one and then from the other")
+        raise ConfigError(
+            "a model and `endpoint=...` are both given; give one of them, and sample from the other in another call"
+        )
     unread = of_endpoint if endpoint is None else of_model
     if (name := next((name for name, value in unread.items() if value is not None), None)) is not None:
-        whose = "an endpoint" if endpoint is None else "a model that is loaded here"
-        raise ConfigError(f"`{name}=...` is for {whose}, and there is none; leave it out")
+        where = "with `endpoint=...`" if endpoint is None else "for a model that is loaded here, not for an endpoint"
+        raise ConfigError(f"`{name}=...` is only read {where}; leave it out")
 
 
 def _at_endpoint(address: str, params: SamplingParams, endpoint_model: str | None, **how: Any) -> Author:
@@ -132,7 +136,9 @@ def _loaded(model: ModelLike | None, how: dict[str, str | None], reporter: Repor
     from penchant.api.loading import load
 
     if given := next((name for name, value in how.items() if value is not None), None):
-        raise ConfigError(f"`{given}=...` is of a model that is loaded by its name; give it to `penchant.load`")
+        raise ConfigError(
+            f"`{given}=...` is read when a model is loaded, and this one is already; give it to `penchant.load`"
+        )
     return load(model, progress=reporter)  # type: ignore[arg-type]  # of None it says what to give
 
 

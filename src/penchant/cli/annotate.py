@@ -58,7 +58,7 @@ def command(
     reporter = Reporter()
     say = reporter.say
     if share_database and database is None:
-        raise ConfigError("--share-database is about a --database; give both, or neither")
+        raise ConfigError("--share-database is only read with --database; give both, or neither")
     text = read_given(guidelines, "guidelines", "a Markdown file")
     asked = {"title": title, "guidelines": text, "overlap": overlap, "database": database}
     with open_site(

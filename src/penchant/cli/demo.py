@@ -40,7 +40,7 @@ def command(
         penchant demo --output runs/demo
     """
     if not dry_run and (absent := missing("sentiment")):  # which a later step needs
-        raise ConfigError(f"demo: its judge needs {', '.join(absent)}, which is not installed; {install('sentiment')}")
+        raise ConfigError(f"the demo's judge needs {', '.join(absent)}, which is not installed; {install('sentiment')}")
     began = time.monotonic()
     for number, (title, arguments) in enumerate(steps(output), start=1):
         typer.secho(f"\n# {title}", bold=True)

@@ -69,10 +69,12 @@ def command(
     from penchant.launching import launch
     from penchant.models.ledger import read_ledger
 
-    if bool(models) == (answers is not None):
-        raise ConfigError("name either what is to be compared, a run or several models, or two files: `answers=...`")
+    if models and answers is not None:
+        raise ConfigError("models and `answers=...` are both given; leave out one of the two")
+    if not models and answers is None:
+        raise ConfigError("nothing to evaluate is given; give a run, several models, or two files with `answers=...`")
     if answers is not None:
-        refuse_unread(ctx, ("answers", *OF_ANSWERS, *(OF_PROMPTS if prompts else ())), "where answers are given")
+        refuse_unread(ctx, ("answers", *OF_ANSWERS, *(OF_PROMPTS if prompts else ())), "with `answers=...`")
     run = Path(models[0]) if models and len(models) == 1 else None
     if run is not None:
         read_ledger(run)  # refused here where it is no run: the result goes into its folder

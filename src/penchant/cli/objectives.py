@@ -23,7 +23,9 @@ def command(
         from penchant.training.presets import PRESETS
 
         if name is not None:
-            raise ConfigError("`presets=True` lists recipes, and an objective was named too; give one of the two")
+            raise ConfigError(
+                f"`presets=True` lists recipes, but the objective {name!r} is named too; give one of the two"
+            )
         rows = [(one.name, one.trained, one.in_words(), one.source) for one in PRESETS.values()]
         print_table(("preset", "made for", "settings", "source"), rows)
         return

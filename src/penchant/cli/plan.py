@@ -42,7 +42,7 @@ def command(
     from penchant.training.planning import SCHEMAS
 
     if task not in SCHEMAS:
-        raise ConfigError(f"task is one of {', '.join(SCHEMAS)}, got '{task}'; choose one of them")
+        raise ConfigError(f"task must be one of {', '.join(SCHEMAS)}, got '{task}'")
     of_the_run = given | {"device": None, "processes": 1}
     with begin(SCHEMAS[task], of_the_run, writes=False) as (checked, reporter):
         how: dict[str, Any] = {"device": device, "processes": processes, "watts": watts, "progress": reporter}

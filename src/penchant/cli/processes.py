@@ -25,7 +25,9 @@ def one_of_several() -> Iterator[None]:
     if process_rank() > 0 and (verb not in TOGETHER or os.environ.get("LOCAL_RANK", "0") != "0"):
         sys.stdout = sys.stderr = nobody
     if verb not in TOGETHER:
-        raise ConfigError(f"`penchant {verb}` runs in one process; {', '.join(TOGETHER)} run in several")
+        raise ConfigError(
+            f"`penchant {verb}` runs in one process, unlike {', '.join(TOGETHER)}; start it without torchrun"
+        )
     from penchant import ranks
 
     with ranks.joined():

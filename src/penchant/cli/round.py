@@ -53,7 +53,7 @@ def command(
     given |= {"instructions": read_instructions(judging.instructions), "settings": settings or None}
     if show:
         if any(value is not None for value in given.values()):
-            raise ConfigError("--list shows what there is and reads no other option; leave them out")
+            raise ConfigError("--list shows the rounds of a folder and reads no other option; leave the others out")
         print_table(*table_of_folder(folder.resolve()))
         return
     with Reporter() as reporter, interruption_explained():

@@ -102,5 +102,5 @@ def _vector(data: bytes, table: int, number: int, width: int) -> range:
     begin = _child(data, table, number)
     length = int(unpack_from("<I", data, begin)[0])
     if length > len(data) // width:
-        raise ValueError("a header names more than it holds")
+        raise ValueError("a header lists more entries than it holds")
     return range(begin + 4, begin + 4 + length * width, width)

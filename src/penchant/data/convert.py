@@ -56,9 +56,9 @@ class Converted:
         for code, number in self.left_out.items():
             yield f"not written: {number:,} {code}: {CODES[code].meaning}"
         if self.lost:
-            yield f"no place in {self.to} for {', '.join(map(str, self.lost))}"
+            yield f"lost, as the format {self.to} has no place for it: {', '.join(map(str, self.lost))}"
         if self.left_behind:
-            yield f"left behind, as they change nothing: {', '.join(map(str, self.left_behind))}"
+            yield f"fields not copied, as they change nothing: {', '.join(map(str, self.left_behind))}"
         if bad := sum(number for code, number in self.counts.items() if CODES[code].severity == "error"):
             rows = "1 row" if bad == 1 else f"{bad:,} rows"
             yield f"{rows} left out, as they cannot be used; `penchant check` lists them"
@@ -119,7 +119,8 @@ def convert(
         if not num_rows:
             why = ", ".join(f"{number} {code}" for code, number in left_out.items())
             raise DataError(
-                f"{', '.join(map(str, reading.sources))}: no row makes one of {to} ({why}), so nothing was written."
+                f"{', '.join(map(str, reading.sources))}: no row can be written as {to} ({why}), so nothing was "
+                "written; choose another `to=...`, or other data."
             )
     read = reading.loaded(())
     return Converted(
@@ -139,14 +140,14 @@ def _nameless(number: int) -> Iterator[str]:
     """The remark on battles written without the name of either model."""
     if number:
         rows = "1 row" if number == 1 else f"{number:,} rows"
-        yield f"no model is known of {rows}: {' and '.join(NOBODY)} stand for them"
+        yield f"{rows} without the names of the models: {' and '.join(NOBODY)} stand for them"
 
 
 def _rows_of(record: Any, beside: Row, to: str, origin: Origin) -> Iterator[dict[str, Any]]:
     write, kinds = WRITERS[to]
     if not isinstance(record, kinds):
-        what = type(record).__name__.lower()
+        what = type(record).__name__
         able = [name for name, (_, others) in WRITERS.items() if isinstance(record, others)]
         hint = f"choose from {', '.join(able)}" if able else "`penchant sft` reads it as it is"
-        raise DataError(f"{origin}: a {what} makes no row of {to}; {hint}.")
+        raise DataError(f"{origin}: a record of the type {what} cannot be written as {to}; {hint}.")
     return write(record, beside)

@@ -101,8 +101,8 @@ def _names_the_preferred(row: Row, name: str, importer: Importer[Any], record: o
     said = says_preferred(row, name, record, sides)
     if said is not False or chosen:
         return said is True
-    reason = f"'{name}' is {shown(row[name])}, and {importer.name} prefers {shown(sides[0])}, which differ"
-    fix = f"remove '{name}' if it says something else, or swap the two; `format=\"{importer.name}\"` leaves it unread"
+    reason = f"'{name}' is {shown(row[name])}, but the format {importer.name} prefers {shown(sides[0])}"
+    fix = f"correct one of them, or ignore '{name}' if it means something else: `format=\"{importer.name}\"`"
     raise BadRow("bad_type", reason, fix)
 
 

@@ -53,9 +53,7 @@ def files_of_folder(folder: Path) -> list[Path]:
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror}); check its permissions.") from error
     if not entries:
-        raise DataError(
-            f"{folder}: is an empty folder without project.yaml; name one that holds files of data or votes."
-        )
+        raise DataError(f"{folder}: is an empty folder; name one that holds files of data, or a project of votes.")
     names = {entry.name for entry in entries}
     if "dataset_dict.json" in names:
         splits = _listed_in(folder / "dataset_dict.json", "splits")
@@ -79,10 +77,12 @@ def _saved(folder: Path) -> list[Path]:
     for entry in _listed_in(folder / "state.json", "_data_files"):
         name = entry.get("filename") if isinstance(entry, dict) else None
         if not isinstance(name, str) or name != os.path.basename(name):
-            raise DataError(f"{folder / 'state.json'}: names a file outside its folder; save it again.")
+            raise DataError(f"{folder / 'state.json'}: names a file outside its folder; save the data set again.")
         files.append(folder / name)
         if not files[-1].is_file():
-            raise DataError(f"{files[-1]}: is gone, though {folder / 'state.json'} names it; save it again.")
+            raise DataError(
+                f"{files[-1]}: is missing, though {folder / 'state.json'} names it; save the data set again."
+            )
     return files
 
 
@@ -92,7 +92,7 @@ def _listed_in(file: Path, key: str) -> list[object]:
     except (OSError, ValueError, KeyError, TypeError):
         found = None
     if not isinstance(found, list) or not found:
-        raise DataError(f"{file}: does not list its {key}, as `datasets` writes them; save it again.")
+        raise DataError(f"{file}: does not list its {key}, as `datasets` writes them; save the data set again.")
     return found
 
 
@@ -101,8 +101,8 @@ def _require_no_folders(folder: Path, entries: Sequence[Path], files: Sequence[P
     ending = "".join(files[0].suffixes) if files else ""
     if inner and files:
         raise DataError(
-            f"{folder}: holds files of data and folders of more ({_in_words(one.name for one in inner)}); say which "
-            f"with a pattern, such as '{folder}/*{ending}' or '{folder}/**/*{ending}'."
+            f"{folder}: holds files of data, and so do its folders ({_in_words(one.name for one in inner)}); say which "
+            f"files to read with a pattern, such as '{folder}/*{ending}' or '{folder}/**/*{ending}'."
         )
     if inner:
         raise DataError(
@@ -130,12 +130,12 @@ def _require_data(folder: Path, files: Sequence[Path]) -> None:
     found = [file for file in files if _is_data(file)]
     if not found:
         raise DataError(
-            f"{folder}: is a folder without project.yaml and without a file of data ({', '.join(SUPPORTED)}); name a "
-            "file."
+            f"{folder}: holds no file of data ({', '.join(SUPPORTED)}) and is no project of votes, as it has no "
+            "project.yaml; name a file."
         )
-    how = f"say which with a pattern, such as '{folder}/*{''.join(found[0].suffixes)}'"
+    how = f"say which files to read with a pattern, such as '{folder}/*{''.join(found[0].suffixes)}'"
     if strange := [file.name for file in files if file not in found]:
-        raise DataError(f"{folder}: {strange[0]} is of no format that is read here; {how}.")
+        raise DataError(f"{folder}: holds {strange[0]}, whose format is not read; {how}.")
     formats = sorted({_format(file) for file in files})
     if len(formats) > 1:
         raise DataError(f"{folder}: holds files of different formats ({_in_words(formats)}); {how}.")
@@ -157,7 +157,7 @@ def _require_whole(folder: Path, files: Sequence[Path]) -> None:
         first = next(found[1] for file in files if (found := SPLIT.match(file.name)))
         raise DataError(
             f"{folder}: holds the splits {_in_words(splits)}, and training on all would leave none to measure on; say "
-            f"which with a pattern, such as '{folder}/{first}*'."
+            f"which to read with a pattern, such as '{folder}/{first}*'."
         )
     sets: dict[tuple[str, int], set[int]] = {}
     for file in files:
@@ -178,8 +178,8 @@ def _require_one_shape(where: str, files: Sequence[Path]) -> None:
     for file, columns in tables[1:]:
         if only := sorted(set(columns) ^ set(tables[0][1])):
             raise DataError(
-                f"{where}: {tables[0][0].name} and {file.name} have different columns ({_in_words(only)} in one alone)"
-                "; name them one by one if both are meant."
+                f"{where}: {tables[0][0].name} and {file.name} have different columns (only one has "
+                f"{_in_words(only)}); name the files one by one if both are meant."
             )
 
 

@@ -91,7 +91,8 @@ def _trees(rows: list[Numbered], *, own: str, parent: str) -> Iterator[Gathered]
     for number, row in rows:
         name = str(row[own])
         if name in nodes:
-            yield (number,), BadRow("repeated_id", f"its {own} {name!r} is that of an earlier message", "remove one")
+            reason = f"its {own} {name!r} is that of an earlier message"
+            yield (number,), BadRow("repeated_id", reason, "remove one of the two")
         else:
             nodes[name] = {**row, "replies": [], LINE: number}
             waiting.append((number, nodes[name]))
@@ -106,7 +107,7 @@ def _trees(rows: list[Numbered], *, own: str, parent: str) -> Iterator[Gathered]
         yield tuple(below), {"message_tree_id": str(root[own]), "prompt": root}
     for number, node in waiting:
         if number not in used:
-            reason = f"the thread that leads to it does not begin in the file ({parent} {node[parent]!r})"
+            reason = f"the thread that leads to this message does not begin in the file ({parent} {node[parent]!r})"
             yield (number,), BadRow("missing_field", reason, "give the whole tree in one file")
 
 

@@ -145,7 +145,7 @@ def refuse_options(sources: Iterable[Source], names: Sequence[str], who: str) ->
     for part in map(part_of, sources):
         for name in names:
             if getattr(part, name) != getattr(PLAIN, name):
-                raise ConfigError(f"{part}: {name} is not read by {who}; leave it out.")
+                raise ConfigError(f"{part}: {name} has no effect on {who}; leave it out.")
 
 
 def _files(name: str) -> list[Path]:

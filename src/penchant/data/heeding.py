@@ -13,7 +13,7 @@ __all__ = ["LISTS", "Heeding"]
 
 LISTS = frozenset(one.name for one in LIST_IMPORTERS)
 """Names of the formats that hold lists of answers."""
-MEETS = {"pairing": "a list of answers", "min_gap": "a list of answers or scores of the two sides"}
+MEETS = {"pairing": "a list of answers", "min_gap": "a list of answers, or scores of its two sides"}
 """The options, and what they apply to."""
 
 
@@ -41,8 +41,8 @@ class Heeding:
             return
         self._meet("min_gap")
         if gap < self._min_gap:
-            reason = f"chosen is scored {gap:g} higher than rejected, and min_gap is {self._min_gap:g}"
-            raise BadRow("small_gap", reason, "lower min_gap to use it")
+            reason = f"chosen scores only {gap:g} more than rejected, which is less than min_gap ({self._min_gap:g})"
+            raise BadRow("small_gap", reason, "lower min_gap to use the pair")
 
     def pass_by(self, format: str) -> None:
         """A row of this format."""
@@ -55,8 +55,8 @@ class Heeding:
         """Raise ConfigError for an option that applied to no row of these sources."""
         for (whose, name), met in self._met.items():
             if not met:
-                none = f"of which none has {MEETS[name]}"
-                raise ConfigError(f"{whose or sources}: {name} is not heeded by the rows read, {none}; leave it out.")
+                why = f"as none of the rows has {MEETS[name]}"
+                raise ConfigError(f"{whose or sources}: {name} has no effect, {why}; leave it out.")
 
     def _meet(self, name: str) -> None:
         if name in self._whose:

@@ -58,8 +58,8 @@ class HubSource:
         self._repository, self._config, split = found["repository"], found["config"], found["split"]
         if os.path.lexists(self._repository):
             raise DataError(
-                f"{name}: `datasets` would read the folder {self._repository} in place of the Hub; name the folder "
-                "itself, or work from another one."
+                f"{name}: `datasets` would read the folder {self._repository} in place of the Hub; name that folder "
+                "itself, or start Penchant in another folder."
             )
         self.revision: str | None = self._resolved(found["revision"])
         self._stream, split = self._split_of(self._load(), split)
@@ -131,10 +131,10 @@ class HubSource:
         return splits[chosen], chosen
 
     def _missing(self) -> DataError:
-        return DataError(f"{self._asked}: reading from the Hub needs datasets; {install('hub')}.")
+        return DataError(f"{self._asked}: reading from the Hub needs the package datasets; {install('hub')}.")
 
     def _unreadable(self, error: Exception) -> DataError:
         return DataError(
             f"{self._asked}: cannot be read from the Hub ({reason_of(error)}); check the name and the network, set "
-            "HF_TOKEN for what is not public, or give a file."
+            "HF_TOKEN if the data set is not public, or give a file."
         )

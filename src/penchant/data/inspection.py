@@ -86,7 +86,7 @@ def inspect_labelled() -> Inspector[Labelled]:
         opposite = seen.first((prompt, response, not record.desirable))
         earlier = seen.remember((prompt, response, record.desirable), origin)
         if opposite:
-            reason = f"it labels the response of {opposite} the other way"
+            reason = f"it labels the same response as {opposite}, but the other way round"
             return Verdict("contradicts", origin, reason, "keep both if people disagree, else remove one")
         return _duplicate(origin, earlier)
 
@@ -121,7 +121,7 @@ def inspect_prompts() -> Inspector[Prompt]:
         first = of_id.setdefault(prompt.id, prompt)
         if first.messages != prompt.messages:
             reason = f"its id {prompt.id!r} is that of another prompt, {first.origin}"
-            raise BadRow("repeated_id", reason, "give each its own")
+            raise BadRow("repeated_id", reason, "give each prompt its own id")
         if first is not prompt:
             raise BadRow("duplicate", f"it repeats {first.origin}", "remove it if unintended")
         return _duplicate(origin, seen.remember(prompt_identity(prompt.messages), origin))

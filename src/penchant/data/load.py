@@ -110,7 +110,7 @@ def _labelled(sources: Sequence[Source], options: ReadOptions) -> Loaded[Labelle
     for pair in loaded.records:
         if pair.probability != 1 or pair.margin:
             what = "a soft label or a margin, which a single label cannot hold"
-            raise DataError(f"{pair.origin}: the pair has {what}; remove it or use an objective of pairs.")
+            raise DataError(f"{pair.origin}: the pair has {what}; remove the row, or use an objective of pairs.")
     return replace(loaded, records=tuple(labelled_from_pairs(loaded.records)))  # type: ignore[arg-type,return-value]
 
 
@@ -118,7 +118,7 @@ def _of_both_kinds(sources: Sequence[Source], options: ReadOptions) -> Loaded[La
     """Labelled responses, and pairs split into labelled responses, in the order given."""
     if options.limit is not None:
         raise ConfigError(
-            "a limit counts pairs or labelled responses, and the data holds both; give each file its own, as "
+            "a limit counts pairs or labelled responses, but the data holds both; give each file its own limit, as in "
             "`pairs.jsonl::max_rows=1000`."
         )
     of_labels = replace(options, pairing=None, min_gap=0.0)  # labelled responses have no use for these
@@ -198,7 +198,7 @@ def open_records(data: Data, options: ReadOptions | None = None, *, models: bool
     """
     options = options or ReadOptions()
     sources = options.sources(data)
-    refuse_options(sources, ["weight"], "what only rewrites rows")
+    refuse_options(sources, ["weight"], "a conversion, which only rewrites rows")
     kinds: dict[Kind, RecordKind[Any]] = {
         "pairs": ANSWERS_WITH_MODELS if models else ANSWERS,
         "labelled": LABELLED,

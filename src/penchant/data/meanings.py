@@ -105,8 +105,14 @@ _HISTORY = Meaning("holds earlier turns", "write the whole conversation as messa
 _REASONING = Meaning(
     "holds reasoning that belongs to a response", "write it in the assistant's message, as reasoning_content"
 )
-_WEIGHT = Meaning("weighs the row", "weights are read in messages, and beside conversations and pairs", ("1", "1.0"))
-_NEUTRAL_OFF = Meaning("changes what the pair says", "it is read beside chosen and rejected", ("0", "0.0"))
+_WEIGHT = Meaning(
+    "gives the row a weight",
+    "write it in the messages, or beside a conversation or a pair, where weights are read",
+    ("1", "1.0"),
+)
+_NEUTRAL_OFF = Meaning(
+    "changes what the pair says", "write it beside chosen and rejected, where it is read", ("0", "0.0")
+)
 _NO_PREFERENCES = ("Prompt", "Demonstration", "Document")
 _SURE = Meaning(
     "says how sure the preference is",
@@ -120,14 +126,17 @@ _TRAIN = Meaning(
     ("true", "1", "1.0"),
 )
 _MEDIA = Meaning(
-    "holds something other than text, and only text is read", "remove the row, or the field if the text needs none"
+    "holds something other than text, and only text is read",
+    "remove the row, or the field if the text does not need it",
 )
 _MEDIA_ELSEWHERE = replace(_MEDIA, nothing_of=("Document",))
-_TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
+_TEMPLATE = Meaning(
+    "changes how the chat template writes the row", "give a `chat_template=...` that writes it that way"
+)
 
-_LEFT_OUT = Meaning("says that it is not to be used", "remove the row", FALSE)
+_LEFT_OUT = Meaning("says that the row is not to be used", "remove the row", FALSE)
 _TURNED = Meaning(
-    "says that the preference is another than the order of the sides",
+    "says that the first side is not the better one",
     "write the better side as chosen, and remove ties",
     FALSE,
     nothing_of=_NO_PREFERENCES,
@@ -140,7 +149,7 @@ _MASK = Meaning(
 )
 _GROUNDS = Meaning(
     "holds a text that the answer rests on",
-    "write it into the prompt, or say which column it is: `columns=...`",
+    "write it into the prompt, or rename the column: `columns=...`",
     may_repeat="the prompt",
     says=_holds_words,
 )

@@ -16,8 +16,8 @@ def refuse_project(path: Path) -> None:
     """Raise DataError where `path` is a project of votes, whose answers must first be exported."""
     if is_project(path):
         raise DataError(
-            f"{path}: is a project of votes, not a file of data; write its answers to one with `penchant votes export` "
-            "and name that."
+            f"{path}: is a project of votes, not a file of data; export its answers with `penchant votes export` and "
+            "name the file that it writes."
         )
 
 

@@ -26,9 +26,9 @@ USES = {
 }
 """The command for what each table holds; the first that fits is named."""
 PARTS = {
-    ("gpt_result", "gpt_reason"): "a judge's verdicts are to be put into the rows that it judged, by their `idx`",
-    ("context", "response", "feedback"): "it says in words how good one response is, and no pair is in it",
-    ("context", "response", "principle", "fulfilment"): "it says whether one response keeps to a principle, not a pair",
+    ("gpt_result", "gpt_reason"): "these are a judge's verdicts, which belong in the judged rows of the same `idx`",
+    ("context", "response", "feedback"): "it says in words how good one response is, but holds no pair",
+    ("context", "response", "principle", "fulfilment"): "it says if a response keeps to a principle, but holds no pair",
 }
 """Files that are part of a public data set and hold nothing to train on or to rank, by their columns."""
 
@@ -46,7 +46,7 @@ def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
         and row.keys().isdisjoint(QUESTIONS)
         and all(isinstance(row[name], str) for name in SIDES)
     ):
-        return "it does not say where the prompt of its two texts ends, so write that apart, as 'prompt'"
+        return "its two texts do not show where the prompt ends, so write the prompt in a field of its own, 'prompt'"
     # battles need texts to be pairs but not to be votes; lists need models to be votes
     tried = {(one.name, one.needs) for one in asked if row.keys() >= set(one.needs) and one.matches(row)}
     for kind, command in USES.items():

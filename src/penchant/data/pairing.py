@@ -105,8 +105,8 @@ def choose_pairs(one: AnswerList, pairing: Pairing) -> list[tuple[Scored, Scored
         raise BadRow("bad_type", reason, 'choose another rule, as `pairing="best_worst"`')
     pairs = _far_enough(_by_rule(one, ranked, pairing), pairing)
     if not pairs:
-        reason = f"no two of its answers that the rule takes are {pairing.min_gap:g} apart (best and worst: {gap:g})"
-        raise BadRow("small_gap", reason, "lower min_gap to use it")
+        reason = f"no two answers that the rule pairs are min_gap ({pairing.min_gap:g}) apart (best and worst: {gap:g})"
+        raise BadRow("small_gap", reason, "lower min_gap to use the row")
     return pairs
 
 
@@ -119,7 +119,7 @@ def _ranked(answers: Sequence[Answer]) -> list[Scored]:
     keyed = ((answer.score, response_key(answer.response), answer.response) for answer in apart(answers))
     scored = [(score, key, response) for score, key, response in keyed if score is not None and key]
     if len(scored) < 2:
-        reason = f"of its {len(answers)} answers {len(scored)} has a score and a text of its own, and a pair needs two"
+        reason = f"it has {len(answers)} answers but fewer than two different texts with a score, and a pair needs two"
         raise BadRow("one_answer", reason, "nothing to fix")
     return [(score, response) for score, _, response in sorted(scored, key=lambda one: (-one[0], one[1]))]
 

@@ -58,7 +58,9 @@ class Part:
             raise ConfigError(f"{self.path}: max_rows must be a whole number from 1 on, got {self.max_rows}.")
         require_subset(self.subset, self.path)
         if self.subset != "head" and self.max_rows is None:
-            raise ConfigError(f"{self.path}: subset={self.subset} chooses max_rows records; say how many.")
+            raise ConfigError(
+                f"{self.path}: subset={self.subset} needs max_rows, the number of records to choose; give it."
+            )
         if self.kind is not None and self.kind not in get_args(Kind):
             raise ConfigError(f"{self.path}: kind must be pairs, labelled or demonstrations, got {shown(self.kind)}.")
         try:
@@ -104,12 +106,10 @@ class Part:
         for name in said:
             if name not in ("path", *OPTIONS):
                 meant = nearest(str(name), OPTIONS)
-                hint = f"did you mean {meant}?" if meant else f"there are {', '.join(OPTIONS)}."
-                raise ConfigError(
-                    f"{said.get('path')}: a source of data has no {name or 'option without a name'}; {hint}"
-                )
+                hint = f"did you mean {meant}?" if meant else f"choose from {', '.join(OPTIONS)}."
+                raise ConfigError(f"{said.get('path')}: a source of data has no option {str(name)!r}; {hint}")
         if not isinstance(said.get("path"), str) or not said["path"]:
-            raise ConfigError(f"a source of data needs a path, got {dict(said)}.")
+            raise ConfigError(f"a source of data needs a path, got {shown(dict(said))}.")
         return cls(**said)
 
     def as_dict(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _read_options(name: str, options: str) -> dict[str, Any]:
     if columns:
         mapping = dict(_column(name, one) for one in columns)
         if len(mapping) < len(columns):
-            raise ConfigError(f"{name}: one column is renamed twice; keep one of them.")
+            raise ConfigError(f"{name}: columns= renames a column twice; keep one of its names.")
         found["columns"] = mapping
     return found
 
@@ -163,8 +163,8 @@ def _column(name: str, text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
     if not equals:
         raise ConfigError(
-            f"{name}: columns={text} names a column without the name it is read as; write columns=question=prompt, and "
-            "columns= again for another."
+            f"{name}: columns={text} does not say what the column is read as; write columns=question=prompt, for "
+            "example, and columns= again for another column."
         )
     return unquote(old), unquote(new)
 

@@ -119,8 +119,8 @@ def _arrow(path: Path, stream: BinaryIO) -> Iterator[pa.Schema | pa.RecordBatch]
 def _refuse_bomb(path: Path, num_bytes: int) -> None:
     if num_bytes > (most := most_bytes(path)):
         raise DataError(
-            f"{path}: unpacks to more than {most:,} bytes, {MAX_GROWTH} times its size, as no real data does; write it "
-            "again without compression, if it is intended."
+            f"{path}: unpacks to more than {most:,} bytes, {MAX_GROWTH} times its size, as no real data does; if that "
+            "is intended, write the file again without compression."
         )
 
 

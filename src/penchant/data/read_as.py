@@ -89,8 +89,8 @@ class ReadAs:
         """A row under the new names; a bad row if two columns would have the same name."""
         for name, target in self.columns.items():
             if name in row and target not in self.columns and not says_nothing(row.get(target)):
-                reason = f"the column '{name}' is to be read as '{target}', and there is a column '{target}' as well"
-                return BadRow("bad_type", reason, "rename that one too, or leave it out")
+                reason = f"the column '{name}' is to be read as '{target}', but there is a column '{target}' too"
+                return BadRow("bad_type", reason, "rename that one as well, or remove it")
         return {self.columns.get(name, name): value for name, value in row.items() if self._stays(name, row)}
 
     def _stays(self, name: str, row: Row) -> bool:
@@ -140,7 +140,7 @@ def require_format(name: str | None) -> None:
     names = list(dict.fromkeys([one.name for table in TABLES.values() for one in table] + list(added_names(GROUP))))
     if name not in names:
         near = nearest(str(name), names)
-        hint = f"did you mean '{near}'?" if near else f"there are {', '.join(names)}."
+        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(names)}."
         raise ConfigError(f"there is no format '{name}'; {hint}")
 
 

@@ -86,6 +86,6 @@ def _row(header: list[str], cells: list[str], limit: int, delimiter: str) -> Row
     if sum(len(cell.encode()) for cell in cells) > limit:
         return too_long("record", limit)
     if len(cells) > len(header):
-        reason = f"the record has {len(cells)} cells and the header {len(header)}"
+        reason = f"the record has {len(cells)} cells, but the header has {len(header)}"
         return BadRow("bad_type", reason, f"quote the cells that hold {'commas' if delimiter == ',' else 'tabs'}")
     return dict(zip(header, cells, strict=False))

@@ -197,7 +197,9 @@ class _Values:
         held = len(self._text) - self.place
         if held > MAX_ELEMENT:
             where = f"{self._path}:{self._line_at(self.place)}"
-            raise DataError(f"{where}: a value of more than {MAX_ELEMENT:,} characters begins here; check its end.")
+            raise DataError(
+                f"{where}: a value of more than {MAX_ELEMENT:,} characters begins here; check that it is closed."
+            )
         more = self._stream.read(max(CHUNK, held))  # so that one long value is parsed only a few times
         if not more:
             return False

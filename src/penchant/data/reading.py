@@ -58,7 +58,7 @@ class Loaded(Generic[Record]):
         if listed := in_words(self.unread):
             yield listed
         for name, other, first in self.fits:
-            yield f'{first} is read as {name} and fits {other} as well, which reads it otherwise: `format="{other}"`'
+            yield f'{first} is read as {name}, but {other} would read it differently; choose with `format="{other}"`'
 
     def left_out(self, most: int) -> Iterator[str]:
         """What was left out, in words: at most a given number of bad rows with reasons, fields, and row counts."""
@@ -96,10 +96,10 @@ class Reading(Generic[Record]):
         refuse_options(sources, *kind.unheeded)
         for name in {"pairing", "min_gap"} & set(kind.unheeded[0]):
             if getattr(options, name):
-                raise ConfigError(f"{name} is not read by {kind.unheeded[1]}; leave it out.")
+                raise ConfigError(f"{name} has no effect on {kind.unheeded[1]}; leave it out.")
         for part in map(part_of, sources):
             if part.kind not in (None, kind.kind):
-                raise ConfigError(f"{part}: it holds {part.kind}, and {kind.kind} are read here; leave it out.")
+                raise ConfigError(f"{part}: only {kind.kind} are read here; leave the file out, or correct its kind.")
         self._reader = Reader(kind.importers(options.by_rule()), partial(added_importers, *kind.records))
         self._reader.harmless = UnreadFields() if tells_harmless else None
         self._heeding = Heeding(options)

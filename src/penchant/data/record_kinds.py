@@ -75,14 +75,14 @@ LABELLED = RecordKind(
     (Labelled,),
     inspect_labelled,
     "labelled",
-    (_LISTS, "labels, of which no pair is made"),
+    (_LISTS, "labelled responses, which are not paired"),
 )
 DEMONSTRATIONS = RecordKind(
     lambda _: DEMONSTRATION_IMPORTERS,
     (Demonstration, Document),
     inspect_demonstrations,
     "demonstrations",
-    (_LISTS, "demonstrations, of which no pair is made"),
+    (_LISTS, "demonstrations, which are not paired"),
 )
 ANSWERS: RecordKind[PreferencePair | Comparison] = RecordKind(
     _answers, (PreferencePair, Comparison), inspect_answers, "pairs"

@@ -161,8 +161,10 @@ class Reader(Generic[Record]):
                 continue
             turned = preferred(theirs[0]) if len(theirs) == 1 else None
             if sides and turned and turned == sides[::-1]:
-                reason = f"as {taken.name} it prefers {shown(sides[0])}, as {other.name} {shown(turned[0])}"
-                raise BadRow("bad_type", reason, f'keep what is right, or name its format: `format="{taken.name}"`')
+                reason = (
+                    f"read as {taken.name} it prefers {shown(sides[0])}, but read as {other.name} {shown(turned[0])}"
+                )
+                raise BadRow("bad_type", reason, f'remove what is wrong, or choose one: `format="{taken.name}"`')
             if _trained_on(theirs) == _trained_on(found):
                 same |= other.reads
         return same
@@ -198,16 +200,20 @@ class Reader(Generic[Record]):
         if self.num_known or not self.num_strange:
             return
         if found := misspelt_column(self._columns, self._table()):
-            raise DataError(f"{source}: no column '{found[0]}'; did you mean '{found[1]}'?")
+            needed, there = found
+            raise DataError(
+                f"{source}: there is no column '{needed}', only '{there}'; correct its name, or have it read so: "
+                f'`columns="{there}={needed}"`.'
+            )
         columns = ", ".join(self._columns) or "none"
         near = sorted(self._table(), key=lambda one: -len(self._columns.keys() & set(one.needs)))[:MOST_SHAPES_SHOWN]
         shapes = "; or ".join(importer.description for importer in near)
         hint = "say which column is which, `columns=...`, or give rows with"
         more = "" if self._only else f" (docs/data.md has all {len(self.importers)} formats)"
         use = None if self._only or self._first_strange is None else other_use(self._first_strange, self.importers)
-        but = f", but {use}" if use else ""
+        also = f"; {use}" if use else ""
         where = self._strange_at if self.formats else source  # with known rows present, cite the first unknown line
-        raise DataError(f"{where}: no known format has its columns ({columns}){but}; {hint} {shapes}{more}.")
+        raise DataError(f"{where}: no known format has its columns ({columns}){also}; {hint} {shapes}{more}.")
 
     def _read_by(self, name: str | None, source: object) -> None:
         """Read rows by this format alone. Raises DataError if the table has no format of this name."""
@@ -216,9 +222,7 @@ class Reader(Generic[Record]):
         )
         if name is not None and only is None:
             names = ", ".join(one.name for one in self.importers)
-            raise DataError(
-                f"{source}: the format '{name}' holds something else than is read here; choose from {names}."
-            )
+            raise DataError(f"{source}: the format '{name}' does not hold what is read here; choose from {names}.")
         if only is not self._only:
             self._only, self._candidates, self._rivals = only, {}, {}
 
@@ -273,5 +277,5 @@ def _of_no_format(row: Row, importers: Sequence[Importer[Any]], whose: str) -> B
     except ValidationError as error:
         return bad_row_from_validation(error)
     return BadRow(
-        "bad_type", f"its fields are those of {one.name}, and their values are not", f"give {one.description}"
+        "bad_type", f"its fields are those of {one.name}, but their values are not", f"write {one.description}"
     )

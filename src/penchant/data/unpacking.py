@@ -76,7 +76,7 @@ class _Unpacked(io.RawIOBase):
         if self._num_bytes > self._most:
             raise DataError(
                 f"{self._path}: unpacks to more than {self._most:,} bytes, {MAX_GROWTH} times its size, as no real "
-                "data does; unpack it and give that, if it is intended."
+                "data does; if that is intended, unpack the file and give the result."
             )
         return read
 

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from penchant.data.records import Origin
-from penchant.wording import MAX_REASON, one_line
+from penchant.wording import MAX_REASON, one_line, shown
 
 __all__ = ["CODES", "BadRow", "Code", "Severity", "Verdict", "bad_row_from_validation"]
 
@@ -37,8 +37,8 @@ CODES: dict[str, Code] = {
     "not_utf8": Code("error", "the line is not UTF-8 text"),
     "too_long_line": Code("error", "the line is longer than the size limit"),
     "prompt_too_long": Code("error", "the prompt alone is longer than the limit of tokens"),
-    "equal_after_truncation": Code("error", "what is left of the two responses within the limit is the same"),
-    "template_boundary": Code("error", "the chat template does not continue its own prompt with the response"),
+    "equal_after_truncation": Code("error", "the two responses are the same once they are cut at the limit"),
+    "template_boundary": Code("error", "the chat template writes the prompt differently once the response is added"),
     "not_written": Code("error", "the chat template leaves out something that the row says"),
     "special_token": Code("error", "a text spells a special token of the tokenizer"),
     "thinking_open": Code("error", "a response has reasoning and no answer after it"),
@@ -46,16 +46,18 @@ CODES: dict[str, Code] = {
     "unread_field": Code("error", "it holds something that changes its meaning and is not read"),
     "empty_prompt": Code("error", "the prompt is empty, or white space only"),
     "answered_prompt": Code("error", "the prompt ends with the assistant's turn"),
-    "repeated_id": Code("error", "an earlier, other prompt has the same id"),
+    "repeated_id": Code("error", "an earlier prompt with another text has the same id"),
     "duplicate": Code("warning", "the same record as an earlier row"),
     "contradicts": Code("warning", "an earlier row says the opposite of the same response or pair"),
-    "tie": Code("no_pair", "the person found the two as good as each other"),
-    "both_bad": Code("no_pair", "the person found neither acceptable"),
-    "turns_differ": Code("no_pair", "the conversations part before the last answers, which so share no prompt"),
+    "tie": Code("no_pair", "the two are judged equally good"),
+    "both_bad": Code("no_pair", "neither is judged acceptable"),
+    "turns_differ": Code(
+        "no_pair", "the conversations differ before the last answers, which therefore share no prompt"
+    ),
     "unanswered": Code("no_pair", "nobody has answered yet"),
     "one_answer": Code("no_pair", "it holds fewer than two answers to choose between"),
     "no_scores": Code("no_pair", "nothing says which of its answers is better"),
-    "small_gap": Code("no_pair", "its answers are less far apart than min_gap asks for"),
+    "small_gap": Code("no_pair", "its scores are less than min_gap apart"),
     "not_desirable": Code("no_pair", "its label is false, so it is not for imitation"),
 }
 
@@ -107,8 +109,9 @@ def bad_row_from_validation(error: ValidationError) -> BadRow:
     if first["type"] == "string_unicode":
         return BadRow(
             "not_utf8",
-            f"'{field}' is no UTF-8 text: it holds bytes, or half of a surrogate pair, that are no character",
+            f"'{field}' is not UTF-8 text: it holds bytes, or half of a surrogate pair, that make no character",
             "write the text again as UTF-8",
         )
     complaint = first["msg"][:1].lower() + first["msg"][1:]
-    return BadRow("bad_type", f"the field '{field}' is wrong: {complaint}", f"correct '{field}'")
+    got = shown(first["input"])
+    return BadRow("bad_type", f"the field '{field}' is {got}: {complaint}", f"correct '{field}'")

@@ -106,14 +106,14 @@ def read_two(
         if others := [key for key in side if key not in wanted]:
             text = shown(next(iter(side[others[0]].values())).prompt[-1])[:60]
             raise DataError(
-                f"{name}: answers {len(others)} prompts that were not asked, first {text!r}; give two files of answers "
-                "to the same prompts"
+                f"{name}: answers {len(others)} prompts that were not asked, the first {text!r}; give two files of "
+                "answers to the same prompts"
             )
         if missing := [prompt for key, prompt in wanted.items() if key not in side]:
             text = shown(missing[0].messages[-1])[:60]
             raise DataError(
-                f"{name}: has no answer to {len(missing)} of {len(wanted)} prompts, first {text!r}; give two files of "
-                "answers to the same prompts"
+                f"{name}: has no answer to {len(missing)} of {len(wanted)} prompts, the first {text!r}; give two files "
+                "of answers to the same prompts"
             )
     for key, prompt in wanted.items():
         if len(sides[0][key]) != len(sides[1][key]):
@@ -136,8 +136,8 @@ def _by_prompt(samples: Path | Samples) -> dict[str, dict[int, SampledAnswer]]:
         if there.text != one.text:
             name = samples if isinstance(samples, Path) else "samples in memory"
             raise DataError(
-                f"{name}: has two answers in place {one.place} to {shown(one.prompt[-1])[:60]!r}; give the answers of "
-                "one call of `penchant sample`"
+                f"{name}: holds two different texts as answer {one.place + 1} to {shown(one.prompt[-1])[:60]!r}; give "
+                "the answers of one call of `penchant sample`"
             )
     return dict(found)
 

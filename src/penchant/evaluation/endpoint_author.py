@@ -54,8 +54,8 @@ class EndpointAuthor:
                 if not is_answered and num_refused == min(REFUSED_AT_FIRST, len(prompts)):
                     where = prompts[place].origin or f"prompt {prompts[place].id}"
                     raise ConfigError(
-                        f"{self.endpoint.base}: refuses {where} ({answers.refused}) and answered none of the "
-                        f"{num_refused} asked; check what the server accepts"
+                        f"{self.endpoint.base}: the server refused the prompt {where} ({answers.refused}) and answered "
+                        f"none of the {num_refused} prompts asked; check which model and settings it accepts"
                     )
                 yield prompts[place], answers
 
@@ -103,10 +103,10 @@ def open_endpoint(
 ) -> EndpointAuthor:
     """Open the model of this name at an address; the key is read from the environment. Raises ConfigError."""
     if not model:
-        raise ConfigError("`endpoint_model=...`: an endpoint serves models by name; say which one answers")
+        raise ConfigError("`endpoint_model=...` is missing; name the model to ask at the endpoint")
     for name, value in (("concurrency", concurrency), ("timeout", timeout)):
         if value is not None and not value > 0:
-            raise ConfigError(f"`{name}={value}`: is too little; give more")
+            raise ConfigError(f"`{name}=...` must be above 0, got {value}")
     endpoint = Endpoint(address, model, os.environ.get(SAMPLED.key), timeout or TIMEOUT, SAMPLED)
     return EndpointAuthor(endpoint, params, concurrency or CONCURRENCY)
 

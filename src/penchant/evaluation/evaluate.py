@@ -135,7 +135,9 @@ def evaluate_each(
 ) -> Iterator[Evaluation]:
     """Evaluate one model against its reference, or several against the first. how, errors: as for `evaluate`."""
     if len(models) > 1 and reference is not None:
-        raise ConfigError("`reference=...` is for one model; several models are compared with the first of them")
+        raise ConfigError(
+            "`reference=...` is only read for one model, as several are compared with the first; leave it out"
+        )
     first, *others = models
     for policy, held_to in ((one, first) for one in others) if others else ((first, reference),):
         yield evaluate(policy, prompts, judge, reference=held_to, **how)

@@ -35,7 +35,8 @@ def exact_kl(policy: Predicted, reference: Predicted) -> Tensor:
     """
     if (sizes := _sizes(policy, reference))[0] != sizes[1]:
         raise ModelError(
-            f"the policy predicts {sizes[0]} tokens and the reference {sizes[1]}; a KL needs models of one vocabulary"
+            f"the policy has a vocabulary of {sizes[0]} tokens and the reference one of {sizes[1]}; a KL compares "
+            "models of the same vocabulary, so give a reference with the policy's"
         )
     where = policy.head.weight_VH.device
     own = [
@@ -56,7 +57,7 @@ def exact_kl_from(
     if isinstance(policy, str) or isinstance(reference, str):
         return str(policy if isinstance(policy, str) else reference)
     if (sizes := _sizes(policy, reference))[0] != sizes[1]:
-        return f"the heads have {sizes[0]} and {sizes[1]} rows, so that their distributions cannot be compared"
+        return f"the policy predicts {sizes[0]} tokens and the reference {sizes[1]}, so the two cannot be compared"
     return exact_kl(policy, reference)
 
 

@@ -56,9 +56,9 @@ def read_demonstrations(model: LanguageModel, data: Data, reporter: Reporter) ->
     bad = [verdict for verdict in (*loaded.problems, *found.problems) if verdict.severity == "error"]
     if not found.items:
         why = str(bad[0]) if bad else "there is no row"
-        raise DataError(f"`demonstrations=...`: none can be used ({why}); give conversations or texts")
+        raise DataError(f"`demonstrations=...`: no row can be used ({why}); give conversations or texts")
     if bad:
-        reporter.say(f"left out {len(bad)} demonstrations that cannot be used, first {bad[0]}")
+        reporter.say(f"left out {len(bad)} demonstrations that cannot be used, the first {bad[0]}")
     return found.items
 
 

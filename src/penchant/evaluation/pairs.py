@@ -75,7 +75,7 @@ def pairs_from(
     if not built.rows:
         why = "; ".join(built.in_words()[1:]) or "the files are empty"
         where = ", ".join(str(one) if isinstance(one, Path) else "samples in memory" for one in samples)
-        raise DataError(f"{where}: not one pair is left ({why}); ask for less, or sample more")
+        raise DataError(f"{where}: no pair is left ({why}); relax the limits, or sample more answers")
     if output is not None:
         with disk_errors_explained(output), writing(output) as stream:
             for row in built.rows:
@@ -92,10 +92,8 @@ def _refuse_unread(loads: Mapping[str, Any], judge: object, ches_model: AnyModel
     is_loaded = ches_model is not None and not isinstance(ches_model, LanguageModel)
     for name, value in loads.items():
         if value is not None and not (is_loaded or (name != "chat_template" and _is_reward_model(judge))):
-            or_a_judge = "" if name == "chat_template" else ", or a judge that is a reward model,"
-            raise ConfigError(
-                f"`{name}=...` applies to the model of `ches_model=...`{or_a_judge}, and there is none; leave it out"
-            )
+            or_a_judge = "" if name == "chat_template" else " or with `judge=reward:...`"
+            raise ConfigError(f"`{name}=...` is only read with `ches_model=...`{or_a_judge}; leave it out")
 
 
 def _with_states(model: AnyModel, loads: Mapping[str, Any], reporter: Reporter) -> LanguageModel:

@@ -60,13 +60,13 @@ def predict(
     except (AttributeError, IndexError, KeyError, TypeError):
         if model.shares:
             raise
-        found = f"{model.name} runs its own code, which gives no states of tokens"
+        found = f"{model.name} runs its own code, which gives no hidden states"
     else:
         of_K = torch.arange(len(states)).repeat_interleave(torch.tensor([len(one) for one in states], dtype=torch.long))
         found = Predicted(torch.cat(states) if states else head.weight_VH[:0].cpu(), of_K, head)
         if not model.shares and not _makes_the_log_probs(found, model, own):
             found = (
-                f"{model.name} runs its own code, which makes its log-probs of more than its last states and its head"
+                f"{model.name} runs its own code, whose log-probs need more than the last hidden states and the head"
             )
     why = next(filter(None, ranks.gather(found if isinstance(found, str) else None)), None)
     return found if why is None else why

@@ -73,7 +73,7 @@ class Reference:
         if self.digest is not None and model.digest != self.digest:
             raise ModelError(
                 f"{self.name}: its weights have the digest {model.digest[:12]}, but the run was trained against "
-                f"{self.digest[:12]}; pass the folder of the reference as it was with `reference=...`"
+                f"{self.digest[:12]}; give an unchanged copy of that reference with `reference=...`"
             )
         return model
 
@@ -120,7 +120,7 @@ def require_reference(name: str, reference: str | None, argument: str = "referen
     ConfigError where its run was trained without one and `reference` names none, ModelError where what is named is not
     there.
     """
-    from penchant.models.load import is_adapter_folder, require_named
+    from penchant.models.names import is_adapter_folder, require_named
 
     ledger = ledger_of(name) or {}
     if reference is None:
@@ -165,6 +165,7 @@ def _run_folder(name: str) -> Path:
 
 
 def _digest_of_base(policy: LanguageModel) -> str:
-    from penchant.models.load import base_of, weights_digest
+    from penchant.models.digests import weights_digest
+    from penchant.models.names import base_of
 
     return weights_digest(base_of(policy.path))

@@ -71,8 +71,8 @@ def found_in(
             )
         if asked.get(line.prompt_id, line.messages) != line.messages:
             raise OutputError(
-                f"{line.where}: answers another prompt with the id {line.prompt_id!r}; give each its own, or choose "
-                "another `output=...`"
+                f"{line.where}: answers another prompt with the id {line.prompt_id!r}; give every prompt its own id, "
+                "or choose another `output=...`"
             )
     return found
 
@@ -126,7 +126,7 @@ def _read(text: bytes, where: str) -> SampleLine:
             raise ValueError("nobody knows how it was sampled")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OutputError(
-            f"{where}: not a row that `penchant sample` wrote; fix or remove it, or choose another `output=...`"
+            f"{where}: is not a row that `penchant sample` wrote; fix or remove it, or choose another `output=...`"
         ) from error
     return SampleLine(where, row["id"], prompt_id, messages, source, is_pair, text + b"\n")
 

@@ -46,8 +46,8 @@ class SamplingOptions:
         unread = (*(() if models else OF_A_MODEL), *(() if self.endpoints else (*OF_AN_ENDPOINT, "endpoint_models")))
         for name in unread:
             if getattr(self, name):
-                whose = "an endpoint" if name not in OF_A_MODEL else "a model that is loaded here"
-                raise ConfigError(f"`{name.removesuffix('s')}=...` is for {whose}, and there is none; leave it out")
+                where = "for a model that is loaded here" if name in OF_A_MODEL else "with `endpoint=...`"
+                raise ConfigError(f"`{name.removesuffix('s')}=...` is only read {where}; leave it out")
         self._look_at(models[1:])
         calls = [{"model": model, **self._given(OF_A_MODEL)} for model in models]
         asking = self._given(OF_AN_ENDPOINT)
@@ -67,8 +67,7 @@ class SamplingOptions:
     def _look_at(self, models: Sequence[str]) -> None:
         """Raise UserError for a model whose tokenizer or template cannot be read; weights are not loaded."""
         if models:
-            from penchant.models.encoder import load_text_side
-            from penchant.models.load import read_chat_template
+            from penchant.models.encoder import load_text_side, read_chat_template
             from penchant.tokens import special_tokens_of
 
             template, spelt = read_chat_template(self.chat_template), special_tokens_of(self.special_tokens)
@@ -82,8 +81,8 @@ class SamplingOptions:
             addresses *= max(1, len(self.endpoint_models))
         if len(addresses) != len(self.endpoint_models):
             raise ConfigError(
-                f"`endpoint_model=...`: {len(self.endpoint_models)} for {len(self.endpoints)} endpoints; "
-                "an endpoint serves models by name, so give one for each"
+                f"`endpoint_model=...` is given {len(self.endpoint_models)} times for {len(self.endpoints)} endpoints; "
+                "name one model for each endpoint"
             )
         return list(zip(addresses, self.endpoint_models, strict=True))
 

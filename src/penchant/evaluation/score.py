@@ -105,7 +105,7 @@ def score_pairs(
         DataError: there is no usable pair, or a bad row with on_bad_row="error".
     """
     if beta is not None and not 0 < beta < float("inf"):
-        raise ConfigError(f"beta is above 0, got {beta}; leave it out for the run's own")
+        raise ConfigError(f"beta must be a finite number above 0, got {beta}; leave it out for the run's own")
     require_whole("max_pairs", max_pairs)
     require_whole("max_length", max_length, 8)
     reporter = reporter or Silent()

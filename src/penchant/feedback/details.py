@@ -47,8 +47,8 @@ def fault_of_details(comparison: Comparison) -> str | None:
         return None
     if not isinstance(given, dict):
         return (
-            f"meta.{ANSWER_FIELD} is {shortened(given)}, but there the store keeps what it knows of an answer; "
-            "give the field another name"
+            f"meta.{ANSWER_FIELD} is {shortened(given)}, but Penchant keeps details of an answer in this field; "
+            "give yours another name"
         )
     try:
         Details.model_validate(given)
@@ -57,7 +57,7 @@ def fault_of_details(comparison: Comparison) -> str | None:
         field = ".".join(map(str, (ANSWER_FIELD, *first["loc"])))
         complaint = first["msg"] if first["msg"][:2].isupper() else first["msg"][:1].lower() + first["msg"][1:]
         return (
-            f"meta.{field} is {shortened(first['input'])}: {complaint}; correct it, or where it is not of an export "
-            f"to raw, give meta.{ANSWER_FIELD} another name"
+            f"meta.{field} is {shortened(first['input'])}: {complaint}; correct it, or, if Penchant did not write the "
+            f"file, give meta.{ANSWER_FIELD} another name"
         )
     return None

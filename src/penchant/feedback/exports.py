@@ -122,9 +122,9 @@ def export_rows(store: Store, to: Format, *, how: How = "majority") -> Iterator[
         hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(ROWS)}"
         raise ConfigError(f"there is no export format '{to}'; {hint}")
     if how not in get_args(How):
-        raise ConfigError(f"votes become pairs by majority or soft, got {how!r}; choose one")
+        raise ConfigError(f"votes become pairs by majority or by soft labels, got {how!r}; choose majority or soft")
     if how != "majority" and to in NOT_SOFT:
-        raise ConfigError(f"the format {to} {NOT_SOFT[to]}, so {how} has nothing to say there; leave it out")
+        raise ConfigError(f"the format {to} {NOT_SOFT[to]}, so {how!r} has no effect on it; leave it out")
     return ROWS[to](store.comparisons(), how)
 
 

@@ -67,7 +67,9 @@ def require_rows(path: str | os.PathLike[str], *, gold: bool = False) -> None:
     """Raise DataError for a file without usable rows; needs no project."""
     comparisons, refused, _ = read_comparisons(path, gold=gold)
     if not comparisons:
-        what = f"none of its {len(refused)} rows can be taken; the first: {refused[0]}" if refused else "holds no row"
+        what = "holds no rows; give a file of pairs"
+        if refused:
+            what = f"none of its {len(refused)} rows can be used; the first: {refused[0]}"
         raise DataError(f"{Path(path)}: {what}")
 
 

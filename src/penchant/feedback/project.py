@@ -58,7 +58,7 @@ class ProjectConfig(BaseModel):
     @classmethod
     def _reasons_differ(cls, reasons: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(reasons)) < len(reasons) or not all(reason.strip() for reason in reasons):
-            raise ValueError("each reason must be a text of its own")
+            raise ValueError("every reason must be a different text, and none may be blank")
         return reasons
 
     @model_validator(mode="after")
@@ -86,10 +86,10 @@ class Project:
         if create and not file.exists():
             return cls.create(path, {})
         if path.exists() and not path.is_dir():
-            raise ConfigError(f"{path}: is a file; a project is a folder, such as `penchant annotate` makes")
+            raise ConfigError(f"{path}: is a file, but a project is a folder; name one that `penchant annotate` made")
         if not file.is_file():
             raise ConfigError(
-                f"{path}: not a project, it has no {CONFIG_NAME}; `penchant votes import {path} FILE` makes one"
+                f"{path}: is not a project, as it has no {CONFIG_NAME}; `penchant votes import {path} FILE` makes one"
             )
         keep_private(file)  # the URL of its database may contain a password
         return cls(path, _read(file))

@@ -116,7 +116,9 @@ class NewAnswer(Record):
     @model_validator(mode="after")
     def _strength_is_of_a_preference(self) -> "NewAnswer":
         if self.strength is not None and self.outcome not in ("a", "b"):
-            raise ValueError(f"strength says how much better a or b is; an outcome of {self.outcome} has none")
+            raise ValueError(
+                f"strength says how much better a or b is; an outcome of {self.outcome} has none, so leave it out"
+            )
         return self
 
     def check(self, *, asks_strength: bool, reasons: Collection[str]) -> None:
@@ -125,13 +127,13 @@ class NewAnswer(Record):
             raise Refused("strength", "this project does not ask how much better; leave the strength out")
         unknown = [reason for reason in self.reasons if reason not in reasons]
         if unknown:
-            raise Refused("reason", f"'{unknown[0]}' is no reason of this project; reload the page")
+            raise Refused("reason", f"'{unknown[0]}' is not a reason of this project; reload the page")
 
     def require_same(self, stored: "Answer") -> "Answer":
         """The answer stored under its key; raises Refused if it differs."""
         names = ("annotator_id", "assignment_id", "outcome", "strength", "reasons", "comment")
         if any(getattr(stored, name) != getattr(self, name) for name in names):
-            raise Refused("key", "another answer was sent under this key; make a new one")
+            raise Refused("key", "another answer was sent under this key; send this one under a new key")
         return stored
 
     def row(self, *, too_fast_seconds: float) -> dict[str, Any]:

@@ -136,7 +136,9 @@ def invite(folder: StrPath, name: str, *, role: Role = "annotator", url: str | N
     """
     with Store.of(folder) as store:
         if name.strip() == OWNER_NAME:
-            raise ConfigError(f"{name}: is whoever starts `penchant annotate`, which prints their link; choose another")
+            raise ConfigError(
+                f"{name}: is the name of whoever starts `penchant annotate`, which prints their link; choose another"
+            )
         token = store.invite(name, role).token
     base = url or serving.where_it_serves(Path(folder)) or f"http://{HOST}:{PORT}"
     return f"{base.rstrip('/')}/join/{token}"
@@ -183,7 +185,7 @@ def _ask_before_sharing(url: str, share: bool | Callable[[str], bool]) -> None:
     found = held(url)
     if not found or share is True:
         return
-    is_there = f"the database holds {found} of another project; a second one asks the same pairs and the same people"
+    is_there = f"the database holds {found} of another project; a second one would share its pairs and its people"
     if not (share and share(is_there)):
         raise ConfigError(f"`database=...`: {is_there}; name another database, or give `share_database=True`")
 

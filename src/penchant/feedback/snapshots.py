@@ -53,8 +53,8 @@ def resolve_projects(
     projects = [is_project(Path(part.path)) for part in parts]
     if labels is not None and not any(projects):
         raise ConfigError(
-            f'`labels="{labels}"`: says how the votes of a project become pairs, and none of the files is one; '
-            "leave it out"
+            f'`labels="{labels}"`: says how the votes of a project become pairs, but none of the files is a '
+            "project; leave it out"
         )
     resolved = []
     for part, named_project in zip(parts, projects, strict=True):
@@ -148,4 +148,6 @@ def _votes(store: Store, to: Format, how: How) -> dict[str, Any]:
 
 def _nothing(folder: Path, to: Format, votes: Mapping[str, Any]) -> str:
     found = f" ({in_words(votes)})" if votes["answers"] else ""
-    return f"{folder}: no answer there makes {to} yet{found}; collect some with `penchant annotate {folder}`"
+    return (
+        f"{folder}: no answer in it can be written as {to} yet{found}; collect some with `penchant annotate {folder}`"
+    )

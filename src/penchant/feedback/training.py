@@ -59,7 +59,7 @@ def training_pairs(
         ('A star.', 0.625)
     """
     if how not in get_args(How):
-        raise ConfigError(f"votes become pairs by majority or soft, got {how!r}; choose one")
+        raise ConfigError(f"votes become pairs by majority or by soft labels, got {how!r}; choose majority or soft")
     votes, counts = votes_by_task(comparisons)
     pairs, weights = [], []
     for on_task in votes.values():
@@ -131,8 +131,8 @@ def _weight(votes: Sequence[Comparison]) -> float:
         probability = detail(vote, "probability")
         if not isinstance(probability, int | float):
             raise ConfigError(
-                f"task {vote.id}: an answer does not say with which probability its task was chosen, as imported "
-                "answers do not; leave weighted out"
+                f"task {vote.id}: an answer does not say with which probability its task was chosen, which imported "
+                "answers never do; leave `weighted=...` out"
             )
         inverse.append(1 / probability)
     return sum(inverse) / len(inverse)

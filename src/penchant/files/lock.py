@@ -56,12 +56,12 @@ def alone_in(folder: Path, work: str, *, option: str = "another folder") -> Iter
         folder.mkdir(parents=True, exist_ok=True)
         (folder / LOCK).touch()
     except FileExistsError as error:
-        raise OutputError(f"{folder}: is a file; {work} needs a folder of its own, choose {option}") from error
+        raise OutputError(f"{folder}: is a file; {work} needs a folder of its own; choose {option}") from error
     except OSError as error:
         _remove_empty(made)
         raise OutputError(f"{folder}: {work} cannot write here ({error.strerror}); choose {option}") from error
     try:
-        with exclusive(folder / LOCK, f"{folder}: another {work} is at work here; wait for it"):
+        with exclusive(folder / LOCK, f"{folder}: another {work} is at work in this folder; wait until it ends"):
             yield
     finally:
         _remove_empty(made)

@@ -78,7 +78,7 @@ def grow(
     """
     if depth < 1 or width < 1 or not temperature > 0:
         raise ValueError(
-            "a tree has a depth and a width of 1 or more and a temperature above 0, "
+            "a tree needs a depth and a width of 1 or more and a temperature above 0, "
             f"got {depth}, {width} and {temperature}"
         )
 

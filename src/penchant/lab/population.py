@@ -148,9 +148,11 @@ def objective_loss(objective: str | Objective, **parameters: float) -> tuple[Pai
     """
     row = get_objective(objective) if isinstance(objective, str) else objective
     if "kl" in row.reads:
-        raise ValueError(f"{row.name} reads every token's distribution, and a response here is one; take another")
+        raise ValueError(
+            f"{row.name} reads the distribution of every token, but a response of the lab has none; choose another"
+        )
     if row.batch_coupled:
-        raise ValueError(f"{row.name} couples the pairs of a batch, so it has no loss over single pairs; take another")
+        raise ValueError(f"{row.name} couples the pairs of a batch, so it has no loss of a single pair; choose another")
     return bind(row, **parameters), "probability" in row.reads
 
 
@@ -169,5 +171,7 @@ def _shown(world: World, sampling_XYY: Tensor | None) -> Tensor:
     sampling_XYY = (from_reference(world) if sampling_XYY is None else sampling_XYY) * _different(world)
     total_X = sampling_XYY.sum((1, 2))
     if not (total_X > 0).all() or not (sampling_XYY >= 0).all():
-        raise ValueError("sampling_XYY must be at least 0 and show some pair of different responses for each prompt")
+        raise ValueError(
+            "sampling_XYY must be at least 0, and above 0 for some pair of different responses to each prompt"
+        )
     return sampling_XYY / total_X[:, None, None] / world.num_prompts

@@ -91,11 +91,17 @@ class World:
         # NaN fails every comparison, so the valid condition is tested.
         within = ((self.preference_XYY >= 0) & (self.preference_XYY <= 1)).all()
         if not within or (both_XYY - 1).abs().max() > 1e-9:
-            raise ValueError("preference_XYY must lie in [0, 1] with P[x, i, j] + P[x, j, i] = 1")
+            raise ValueError(
+                "preference_XYY must lie in [0, 1] with P[x, i, j] + P[x, j, i] = 1, got values from "
+                f"{self.preference_XYY.min().item():.3g} to {self.preference_XYY.max().item():.3g} and sums from "
+                f"{both_XYY.min().item():.3g} to {both_XYY.max().item():.3g}"
+            )
         if not (self.length_XY >= 1).all():
-            raise ValueError(f"a response has at least one token, got a length of {self.length_XY.min().item()}")
+            raise ValueError(
+                f"length_XY must be at least 1 token, got a smallest entry of {self.length_XY.min().item()}"
+            )
         if self.reward_XY is not None and not self.reward_XY.isfinite().all():
-            raise ValueError("a reward is not finite; give numbers")
+            raise ValueError("reward_XY holds a number that is not finite; give finite rewards")
 
     @classmethod
     def from_reward(cls, reference_XY: Tensor, reward_XY: Tensor, length_XY: Tensor | None = None) -> World:

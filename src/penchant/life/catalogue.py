@@ -85,14 +85,14 @@ def read_options(
             takes = f"`set=...` takes option=value of {whose} options ({every})"
             raise ConfigError(f"lab {' '.join(experiments)}: {takes}, got '{setting}'")
         if key not in known[name]:
-            say(f"{name} has no {key}, so {setting} does not affect it")
+            say(f"{name} has no option {key}, so {setting} does not affect it")
             continue
         default = known[name][key].default
         try:
             options[key] = type(default)(text)
         except ValueError:
-            kind = f"{type(default).__name__} such as {default}"
-            raise ConfigError(f"lab {name}: {key} is {kind}, got '{text}'") from None
+            kind = f"of the type {type(default).__name__}, such as {default}"
+            raise ConfigError(f"lab {name}: {key} must be {kind}, got '{text}'") from None
     return options
 
 

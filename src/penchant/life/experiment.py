@@ -74,7 +74,7 @@ def life(
         require(name, value, value >= least, f"at least {least}")
     require("beta", beta, 1e-6 <= beta <= 1e6, "from 1e-6 to a million")
     if folder and Path(folder).exists() and any(Path(folder).iterdir()):
-        raise OutputError(f"{folder}: is not empty; choose another folder for this life")
+        raise OutputError(f"{folder}: is not empty; choose another folder for this experiment")
     options: dict[str, object] = {
         "seed": seed,
         "num_stories": num_stories,

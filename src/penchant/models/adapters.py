@@ -53,7 +53,9 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
 
     head = next((name for name, module in model.network.named_modules() if module is model.head), "lm_head")
     if any(head == target or head.endswith(f".{target}") for target in targets):
-        raise ConfigError(f"lora.targets {', '.join(targets)}: the head ({head}) takes no adapter here; leave it out")
+        raise ConfigError(
+            f"model.lora.targets: the head ({head}) takes no adapter here, got {', '.join(targets)}; leave the head out"
+        )
     config = LoraConfig(
         task_type=model.task_type,
         r=rank,
@@ -67,14 +69,16 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
             with quiet_peft():
                 model.network = get_peft_model(model.network, config)
         except ValueError as error:
-            where = f"{', '.join(targets)}: the model has no such modules" if targets else "(none: every linear layer)"
+            fault = "left out means every linear layer, and peft cannot adapt them all"
+            if targets:
+                fault = f"the model has no such modules, got {', '.join(targets)}"
             raise ConfigError(
-                f"lora.targets {where} ({reason_of(error)}); name modules that take an adapter"
+                f"model.lora.targets: {fault} ({reason_of(error)}); name modules that take an adapter"
             ) from error
         except Exception as error:  # peft knows some layers by their weights, and fails on others in any way
             raise ConfigError(
-                f"model.lora: peft can put no adapter on a {kind} ({reason_of(error)}); name other "
-                "lora.targets, or train it whole, without lora"
+                f"model.lora: peft cannot put an adapter on a {kind} ({reason_of(error)}); name other "
+                "model.lora.targets, or leave model.lora out and train all weights"
             ) from error
     for written in model.network.peft_config.values():
         written.base_model_name_or_path = str(model.path.resolve())  # absolute, so that peft finds it from any folder

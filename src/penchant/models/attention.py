@@ -61,7 +61,7 @@ def attend(
     """The function transformers calls; see `transformers.AttentionInterface`. Raises CannotShare."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if layout is None:  # padding or a cache would be invisible here
-        raise CannotShare("its layers do not pass on to the attention what they are called with")
+        raise CannotShare("its layers do not pass the arguments of their call on to the attention function")
     if sliding_window is not None and sliding_window < layout.longest:
         raise CannotShare(f"a sliding window of {sliding_window} tokens is shorter than a sequence")
     for name in ("softcap", "s_aux", "position_bias"):

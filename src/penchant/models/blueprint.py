@@ -125,8 +125,8 @@ class Blueprint:
             one, two = (self._work(n, sequences, balance, trains) for n in (1, 2))
         except FOREIGN_ERRORS as error:  # for example if values decide what is computed, such as the choice of experts
             raise ModelError(
-                f"a {type(self.config).__name__} cannot be planned, as what it computes depends on its numbers "
-                f"({reason_of(error)}); begin a run with `max_steps=1` instead"
+                f"the memory and time of a {type(self.config).__name__} cannot be planned, as its work depends on the "
+                f"values of its weights ({reason_of(error)}); measure a run with `max_steps=1` instead"
             ) from error
         return one.at_depth(self.depth, two)
 
@@ -171,7 +171,9 @@ class Blueprint:
             with BUILDING, torch.device("meta"):
                 network = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
         except Exception as error:  # as above
-            raise ModelError(f"{type(config).__name__}: no model could be built of it ({reason_of(error)})") from error
+            raise ModelError(
+                f"no model could be built from a {type(config).__name__} ({reason_of(error)}); check its config.json"
+            ) from error
         network.tie_weights()
         embedding = network.get_input_embeddings()
         embedding.padding_idx = None  # which rows are padding, only numbers would say

@@ -39,7 +39,7 @@ def read_shapes(path: Path) -> Shapes:
             with safe_open(file, framework="pt") as tensors:
                 shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"{file}: not readable as weights ({error}); fetch or save it again") from error
+            raise ModelError(f"{file}: cannot be read as weights ({error}); fetch or save it again") from error
     return shapes
 
 
@@ -57,7 +57,7 @@ def require_config_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -
             _require_within(file, name, value, least, MOST_LOOPS * num_layers, f"{num_layers} layers")
         elif SIZES.fullmatch(key):
             most = max(_largest(shapes), len(shapes))
-            _require_within(file, name, value, 0, most, f"at most {most} of anything")
+            _require_within(file, name, value, 0, most, f"no size above {most}")
     require_types(file, config)
 
 
@@ -67,7 +67,7 @@ def require_adapter_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) 
     require_config_fits(file, {k: v for k, v in config.items() if not LAYERS.fullmatch(k)}, shapes)
     for name, value in _numbers({k: config.get(k) for k in ("r", "rank_pattern")}):
         most = _largest(shapes)
-        _require_within(file, name, value, 1, most, f"at most {most} of anything")
+        _require_within(file, name, value, 1, most, f"no size above {most}")
 
 
 def layers_beyond(unexpected: Iterable[str], used: Iterable[str]) -> list[str]:
@@ -79,7 +79,7 @@ def layers_beyond(unexpected: Iterable[str], used: Iterable[str]) -> list[str]:
 def _require_within(file: Path, name: str, value: float, least: int, most: int, what: str) -> None:
     if not least <= value <= most:
         raise ModelError(
-            f"{file}: {name} is {value}, which is not between {least} and {most}, as the weights beside it hold "
+            f"{file}: {name} is {value}, which is not between {least} and {most}, as the weights beside it have "
             f"{what}; fetch the model again, or put back the configuration that belongs to them"
         )
 

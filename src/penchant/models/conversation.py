@@ -63,8 +63,8 @@ class Conversation:
         while any(self._room(model, messages) < 0 for model in models):
             if len(messages) == 1:
                 raise ModelError(
-                    f"that is {-min(self._room(model, messages) for model in models)} tokens too long for the model's "
-                    "context; say less, or lower `max_new_tokens=...`"
+                    f"the message is {-min(self._room(model, messages) for model in models)} tokens too long for the "
+                    "model's context; write less, or lower `max_new_tokens=...`"
                 )
             messages = messages[2:]  # a question and its answer
             num_forgotten += 1

@@ -71,5 +71,5 @@ def _reading(gguf: Path) -> Iterator[dict[str, Any]]:
             }
     except Exception as error:
         raise ModelError(
-            f"{gguf}: not a GGUF file of a known architecture ({reason_of(error)}); pass another file"
+            f"{gguf}: is not a GGUF file of a known architecture ({reason_of(error)}); pass another file"
         ) from error

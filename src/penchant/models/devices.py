@@ -105,7 +105,7 @@ def device_called(name: str | None) -> Device:
     if name not in DEVICES:
         meant = nearest(str(name), DEVICES)
         hint = f"did you mean '{meant}'?" if meant else f"choose one of {', '.join(DEVICES)}, or cpu for this machine"
-        raise ConfigError(f"device: no rates are known of '{name}'; {hint}")
+        raise ConfigError(f"device: the speed of '{name}' is not known; {hint}")
     return DEVICES[name]
 
 

@@ -103,18 +103,18 @@ def digests_of_base(folder: Path) -> dict[str, str]:
 
 
 def changed_files(written: Mapping[str, str], folder: Path, *, also_new: bool) -> Iterator[str]:
-    """The changes to files with these digests, as "NAME is gone", in name order.
+    """The changes to files with these digests, as "NAME has been removed", in name order.
 
     also_new: whether new files that a loader would read count too.
     """
     there = digests_of_model(folder) if folder.is_dir() else {}
     for name in sorted({*written, *(there if also_new else ())}):
         if name not in there:
-            yield f"{name} is gone"
+            yield f"{name} has been removed"
         elif name not in written:
-            yield f"{name} is new"
+            yield f"{name} has been added"
         elif there[name] != written[name]:
-            yield f"{name} is another"
+            yield f"{name} has changed"
 
 
 def require_run_unchanged(run: Path) -> None:
@@ -126,8 +126,8 @@ def require_run_unchanged(run: Path) -> None:
         return
     if changed := next(changed_files(written, run / "model", also_new=True), None):
         raise ModelError(
-            f"{run / 'model'}: {changed} since the run wrote it, so it is not the model that was trained; put it back "
-            "as it was, or copy the folder elsewhere and use the copy as a model of its own"
+            f"{run / 'model'}: {changed} since the run wrote it, so it is not the model that was trained; restore "
+            "the files, or copy the folder elsewhere and use the copy as a model of its own"
         )
 
 
@@ -136,8 +136,8 @@ def require_base_unchanged(run: Path, base: Path) -> None:
     written = base_of_run(_ledger(run))
     if written is not None and (changed := next(changed_files(written["files"], base, also_new=False), None)):
         raise ModelError(
-            f"{base}: {changed} since {run} was trained on it, so with its adapter it is another model; put it back as "
-            "it was"
+            f"{base}: {changed} since {run} was trained on it, so its adapter no longer gives the model that was "
+            "trained; restore the files"
         )
 
 
@@ -166,4 +166,6 @@ def _ledger(run: Path) -> dict[str, Any]:
     try:
         return read_ledger(run)
     except OutputError as error:
-        raise ModelError(f"{error}; as a model of its own, name a copy of {run / 'model'} elsewhere") from error
+        raise ModelError(
+            f"{error}; or copy {run / 'model'} elsewhere and use the copy as a model of its own"
+        ) from error

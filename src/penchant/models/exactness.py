@@ -40,8 +40,8 @@ def require_language_model(model: LanguageModel) -> None:
     one, other = _scored_alone(model, _two_endings(model))
     if not _gap(one, other) <= TOLERANCE[model.numerics.compute_dtype]:
         raise ModelError(
-            f"{model.name}: what a {type(model.causal_lm).__name__} says of a token depends on those after it, so it "
-            "writes no text from left to right; pass a model that does"
+            f"{model.name}: the log-prob that a {type(model.causal_lm).__name__} gives to a token depends on later "
+            "tokens, so it cannot write text from left to right; pass a causal language model"
         )
 
 
@@ -73,7 +73,7 @@ def _found_by_trying(model: LanguageModel, apart: Tensor) -> str:
         what = "states" if isinstance(model, RewardModel) else "log-probs"
         return f"its {what} with and without sharing differ by {gap:.1e}"
     if not isinstance(model, RewardModel) and not (gap := _written_otherwise(model)) <= tolerance:
-        return f"what it writes from shared keys and values differs by {gap:.1e} from what it scores"
+        return f"its log-probs while writing from shared keys and values differ by {gap:.1e} from those while scoring"
     return ""
 
 
@@ -124,7 +124,7 @@ def _scored_alone(model: LanguageModel, families: Sequence[Sequence[TokenSequenc
             return [_read(model, Forest.plant(family, share=False)) for family in families]
     except FOREIGN_ERRORS as error:
         raise ModelError(
-            f"{model.name}: a {type(model.causal_lm).__name__} does not score plain text here "
+            f"{model.name}: a {type(model.causal_lm).__name__} cannot score plain text here "
             f"({kind_and_reason_of(error)}); pass a model that only reads and writes text"
         ) from error
 
@@ -157,8 +157,8 @@ def _config_says(config: Any, longest: int) -> str:
 
 def _longest_and_advice(longest: int, limit: float) -> str:
     return (
-        f"the longest sequence of {longest} (training shares where data.max_length, plus save.sample_tokens if there "
-        f"are samples, is at most {limit})"
+        f"the longest sequence of {longest} (to share prefixes in training, set data.max_length, plus "
+        f"save.sample_tokens if there are samples, to at most {limit})"
     )
 
 

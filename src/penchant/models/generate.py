@@ -45,7 +45,7 @@ def generate(
         model.require_words()
     for name, value in (("num_responses", num_responses), ("batch_size", batch_size)):
         if value < 1:
-            raise ConfigError(f"{name} is at least 1, got {value}; pass how many are wanted")
+            raise ConfigError(f"{name} must be at least 1, got {value}")
     jobs = [Job.of(model, request, params, num_responses) for request in requests]
     return _write(model, jobs, batch_size, on_progress)
 

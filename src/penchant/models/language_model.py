@@ -151,8 +151,8 @@ class LanguageModel:
         layers = [module for module in self.causal_lm.modules() if isinstance(module, GradientCheckpointingLayer)]
         if not layers:
             raise ConfigError(
-                f"model.gradient_checkpointing: the layers of {type(self.causal_lm).__name__} cannot be run again; "
-                "leave it out"
+                f"model.gradient_checkpointing: the layers of a {type(self.causal_lm).__name__} cannot be run a second "
+                "time; leave it out"
             )
         for layer in layers:
             layer.forward = partial(_run_again_on_the_way_back, layer.forward)

@@ -1,4 +1,4 @@
-"""Load a model by name: a starter, a run folder, a Hugging Face folder, a GGUF file, or a Hub name."""
+"""Load a model, all of it: network, tokenizer and chat format, and what it can share."""
 
 from __future__ import annotations
 
@@ -8,48 +8,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from penchant.errors import ConfigError, ModelError
-from penchant.models import starter
-from penchant.models.cache import cache_folder, is_whole
-from penchant.models.config_types import require_types
-from penchant.models.convert import convert_gguf
-from penchant.models.digests import (
-    file_sha256,
-    require_base_unchanged,
-    require_run_unchanged,
-    run_of,
-    weights_digest,
-)
+from penchant.models.digests import weights_digest
+from penchant.models.encoder import read_tokenizer
 from penchant.models.ends import end_ids, generation_folder
 from penchant.models.exactness import keeps_rightly, require_language_model, why_unshared
 from penchant.models.language_model import LanguageModel
-from penchant.models.ledger import read_ledger
-from penchant.models.network import (
-    base_of_adapter,
-    is_reward_folder,
-    read_adapter,
-    read_json,
-    read_network,
-)
+from penchant.models.names import base_of, clock_of, resolve
+from penchant.models.network import is_reward_folder, read_adapter, read_network
 from penchant.models.numerics import Numerics, give_back_freed_memory
 from penchant.models.quantised import bitsandbytes, quantise, says_quantised
 from penchant.models.sharding import Cut, require_sharded, to_device
-from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.spelt import SpecialTokens
-from penchant.wording import reason_of
 
-__all__ = [
-    "assemble",
-    "base_of",
-    "clock_of",
-    "is_adapter_folder",
-    "load_model",
-    "read_chat_template",
-    "require_named",
-    "resolve",
-    "share_where_exact",
-    "weights_digest",
-]
+__all__ = ["assemble", "load_model", "share_where_exact"]
 
 AnyModel = TypeVar("AnyModel", bound=LanguageModel)
 
@@ -132,13 +104,15 @@ def assemble(
     if quantised:
         bitsandbytes(f"{name}, quantised")  # before anything large is read
     if quantised and cut is not None:
-        raise ConfigError(f"parallel.mode: {name} has quantised weights, which are not sharded; leave it out")
+        raise ConfigError(
+            f"parallel.mode: {name} has quantised weights, which cannot be sharded; leave parallel.mode out"
+        )
     network = read(base, say, cut=cut)
     if quantised:
         quantise(network, numerics.device)
     if base != path:
         network = read_adapter(path, network)
-    tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
+    tokenizer = read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
     try:
         encoder = ChatEncoder(
             tokenizer,
@@ -178,121 +152,6 @@ def share_where_exact(
         model.stop_sharing(reason)
         say(f"{model.name}: prefixes are not shared, each sequence is run separately: {reason}")
     model.freeze_beyond_text()
-
-
-def read_chat_template(option: str | None) -> str | None:
-    """The text of a chat template: None, "plain", or the content of a Jinja file. Raises ConfigError."""
-    if option is None or option == "plain":
-        return option
-    try:
-        text = read_text(option)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = os_reason(error) if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"chat_template is 'plain' or a readable Jinja file, got '{option}' ({reason})") from error
-    if not text.strip():
-        raise ConfigError(
-            f"chat_template is 'plain' or a Jinja file, got '{option}', which is empty; leave the option out to use "
-            "the tokenizer's own template"
-        )
-    return text
-
-
-def require_named(name: str) -> None:
-    """Raise ModelError if the name cannot be a model, without downloading or loading anything."""
-    path = Path(name).expanduser()
-    if name in starter.STARTERS or path.exists() or _is_hub_name(name):
-        return
-    if name.startswith("runs/"):  # the examples' folder of runs; no owner on the Hub has this name
-        there = sorted(run.name for run in path.parent.iterdir() if run.is_dir()) if path.parent.is_dir() else []
-        listed = f"runs holds {', '.join(there[:8])}" if there else "there are no runs here"
-        raise ModelError(f"{name}: there is no such run; {listed}")
-    raise ModelError(
-        f"{name}: no such folder, file or starter model; pass a Hugging Face folder, a run folder, a .gguf file, "
-        f"a Hub name (owner/name) or one of: {', '.join(starter.STARTERS)}"
-    )
-
-
-def _is_hub_name(name: str) -> bool:
-    return name.count("/") == 1 and not name.startswith((".", "/", "~", "runs/"))
-
-
-def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of the model `name`, downloaded or converted first if needed. Raises ModelError."""
-    if name in starter.STARTERS:
-        return starter.pull(name, say)
-    path = Path(name).expanduser()
-    if path.is_file() and path.suffix == ".gguf":
-        return _converted(path, say)
-    if (path / "run.json").is_file():
-        path = path / "model"
-        if not path.is_dir():
-            raise ModelError(f"{name}: this run has no finished model yet; continue it with `resume=True`")
-    if path.is_dir():
-        if run := run_of(path):
-            require_run_unchanged(run)
-        return path
-    if path.exists():
-        raise ModelError(f"{name}: a model is a folder, a .gguf file or a name, got a file; pass the model's folder")
-    require_named(name)
-    return _from_hub(name)
-
-
-def clock_of(path: Path) -> datetime | None:
-    """The chat-template clock of the run that made this model; None for any other model."""
-    began = read_ledger(run).get("clock") if (run := run_of(path)) else None
-    return datetime.fromisoformat(began) if began else None
-
-
-def is_adapter_folder(path: Path) -> bool:
-    """Whether the folder holds a LoRA adapter rather than a whole model."""
-    return (path / "adapter_config.json").is_file()
-
-
-def base_of(path: Path, say: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of an adapter's base model, or `path` itself if it is a whole model. Raises ModelError."""
-    if not is_adapter_folder(path):
-        return path
-    base = resolve(base_of_adapter(path), say)
-    if run := run_of(path):
-        require_base_unchanged(run, base)
-    return base
-
-
-def _converted(gguf: Path, say: Callable[[str], None]) -> Path:
-    folder = cache_folder() / "models" / f"{gguf.stem}-{file_sha256(gguf)[:16]}"
-    if not is_whole(folder):
-        say(f"{gguf}: converting to safetensors, once")
-        convert_gguf(gguf, folder)
-    return folder
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    wanted = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # the Hub client raises many kinds of errors with the same meaning for the user
-        raise ModelError(
-            f"{name}: no such folder, and the Hub did not give it ({reason_of(error)}); check the name, or pass a "
-            "local folder"
-        ) from error
-
-
-def _read_tokenizer(path: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise ModelError(f"{path}: holds no tokenizer; copy tokenizer.json and tokenizer_config.json of its base there")
-    if (path / "config.json").is_file():  # also read for the tokenizer
-        require_types(path / "config.json", read_json(path / "config.json"))
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # as above
-        raise ModelError(f"{path}: the tokenizer could not be read ({reason_of(error)}); save it again") from error
-    # prevents a log message about texts too long for the model; lengths are checked here
-    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
-    return tokenizer
 
 
 def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, network: Any) -> None:

@@ -52,11 +52,13 @@ def fold_and_round(
     trained = Probe.of(model.network)
     merge_adapter(model, say)
     folded = trained.again(model.network)
-    _require_close(trained, folded, torch.float32, f"{place}: the adapter folded into its model is another model")
+    words = f"{place}: folding the adapter into its model changes what it computes"
+    _require_close(trained, folded, torch.float32, words, "keep the adapter and its model apart")
     if precision is not torch.float32:
         round_weights(model.network, rounded)
         after = trained.again(model.network)
-        _require_close(folded, after, precision, f"{place}: {name} cannot hold this model")
+        words = f"{place}: rounding to {name} changes what this model computes"
+        _require_close(folded, after, precision, words, "choose another precision")
         say(f"{name} moves log-probs by {folded.gap(after):.2g} nats at most, on {len(trained.ids)} tokens")
 
 
@@ -82,7 +84,10 @@ def merge_adapter(model: LanguageModel, say: Callable[[str], None] = lambda _: N
         _set_tied(causal_lm.config, True)
         return
     _set_tied(causal_lm.config, False)
-    say("the adapter changes the embedding or the head, which were one weight: they are two now (tie_word_embeddings)")
+    say(
+        "the adapter changes the embedding or the head, which shared one weight; they are now two weights "
+        "(tie_word_embeddings is false)"
+    )
 
 
 def round_weights(network: nn.Module, rounded: Callable[[Tensor], Tensor]) -> None:
@@ -109,7 +114,10 @@ def _set_tied(config: Any, tied: bool) -> None:
         part.tie_word_embeddings = tied
 
 
-def _require_close(before: Probe, after: Probe, dtype: torch.dtype, words: str) -> None:
+def _require_close(before: Probe, after: Probe, dtype: torch.dtype, words: str, then: str) -> None:
     gap, tolerance = before.gap(after), before.tolerance(dtype)
     if not gap <= tolerance:
-        raise WrittenError(f"{words} (log-probs differ by {gap:.2g} nats, and rounding explains {tolerance:.2g})")
+        raise WrittenError(
+            f"{words} (log-probs differ by {gap:.2g} nats, and rounding explains only {tolerance:.2g}), so it was not "
+            f"written; {then}"
+        )

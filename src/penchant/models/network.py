@@ -33,9 +33,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({reason_of(error)}); fetch the model again") from error
+        raise ModelError(f"{path}: cannot be read as JSON ({reason_of(error)}); fetch the model again") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path}: expected a JSON object, got {type(content).__name__}; fetch the model again")
+        raise ModelError(f"{path}: must hold a JSON object, got {type(content).__name__}; fetch the model again")
     return content
 
 
@@ -51,7 +51,7 @@ def read_network(
 
     if (path / "adapter_config.json").is_file():
         raise ModelError(
-            f"{path}: is itself an adapter, and an adapter needs a whole model as its base; merge that one by "
+            f"{path}: is itself an adapter, and an adapter needs a whole model as its base; merge that one with "
             f"`penchant export {path}` with `merged=FOLDER`, and name FOLDER as base_model_name_or_path of the other"
         )
     if not (path / "config.json").is_file():
@@ -60,7 +60,7 @@ def read_network(
     if config.get("quantization_config"):
         raise ModelError(f"{path}: quantised weights cannot be trained here; pass the unquantised model")
     if _names_remote_attention(config):
-        raise ModelError(f"{path}/config.json: asks for attention code of the Hub, which is never run; remove it")
+        raise ModelError(f"{path}/config.json: names attention code on the Hub, which is never run; remove the name")
     if not list(path.glob("*.safetensors")):
         raise ModelError(f"{path}: holds no .safetensors weights (pickled weights are never read); convert them first")
     shapes = read_shapes(path)
@@ -184,8 +184,8 @@ def read_adapter(path: Path, network: Any) -> Any:
         trained, most = (set(get_peft_model_state_dict(network, save_embedding_layers=e)) for e in (False, True))
     if strays := sorted((trained - set(shapes)) | (set(shapes) - most)):  # peft would ignore them
         raise ModelError(
-            f"{path}: adapter and model do not have the same places: {len(strays)} of them ({strays[0]}, ...) are in "
-            "one alone; use the model it was trained on, or save it again"
+            f"{path}: the adapter does not fit its model, as {len(strays)} weights ({strays[0]}, ...) are in only one "
+            "of the two; use the model that it was trained on, or save the adapter again"
         )
     if (own := path / GENERATION_CONFIG).is_file():
         network.get_base_model().generation_config = _generation_config(own)
@@ -198,4 +198,4 @@ def _generation_config(file: Path) -> Any:
     try:
         return GenerationConfig.from_dict(read_json(file))
     except (TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{file}: not a generation config ({reason_of(error)}); fetch the model again") from error
+        raise ModelError(f"{file}: is not a generation config ({reason_of(error)}); fetch the model again") from error

@@ -133,14 +133,14 @@ def _of_glibc(name: str) -> Any:
 def choose_numerics(device: str = "auto", dtype: str = "auto") -> Numerics:
     """The device and precision to compute in. Raises ConfigError for one that this machine does not have."""
     if device not in DEVICES:
-        raise ConfigError(f"device is one of {', '.join(DEVICES)}, got '{device}'; choose one of them")
+        raise ConfigError(f"device must be one of {', '.join(DEVICES)}, got '{device}'")
     if dtype not in DTYPES:
-        raise ConfigError(f"dtype is one of {', '.join(DTYPES)}, got '{dtype}'; choose one of them")
+        raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, got '{dtype}'")
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         device = next(name for name, present in available.items() if present)
     if not available[device]:
-        raise ConfigError(f"device '{device}' was asked for, but PyTorch sees none on this machine; use device 'cpu'")
+        raise ConfigError(f"device '{device}' was asked for, but PyTorch finds none on this machine; use device 'cpu'")
     if dtype == "auto":
         wide = device == "cuda" and torch.cuda.is_bf16_supported()
         dtype = "bfloat16" if wide else "float32"

@@ -60,7 +60,7 @@ def _how(
     device: str | None, dtype: str | None, chat_template: str | None, special_tokens: SpecialTokens, reporter: Reporter
 ) -> dict[str, Any]:
     """Prepare the process, and return the arguments of a loader."""
-    from penchant.models.load import read_chat_template
+    from penchant.models.encoder import read_chat_template
     from penchant.models.numerics import choose_numerics, prepare_process
 
     prepare_process()

@@ -19,6 +19,7 @@ from penchant.errors import ConfigError, ModelError
 from penchant.extras import needing
 from penchant.models.building import without_fetched_code
 from penchant.models.digests import QUANTISATION
+from penchant.wording import shown
 
 __all__ = [
     "NF4_BYTES",
@@ -112,7 +113,7 @@ def quantise(network: Any, device: torch.device) -> None:
     found = list(linears(network))
     if not found:
         raise ConfigError(
-            f"model.quantisation: a {type(network).__name__} has no linear layers (torch.nn.Linear) beside its head; "
+            f"model.quantisation: a {type(network).__name__} has no linear layers (torch.nn.Linear) besides its head; "
             "leave it out"
         )
     while found:
@@ -146,7 +147,9 @@ def says_quantised(folder: Path) -> bool:
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{file}: not readable as JSON ({error}); fetch the adapter again") from error
+        raise ModelError(f"{file}: cannot be read as JSON ({error}); fetch the adapter again") from error
     if said != NF4:
-        raise ModelError(f"{file}: says that the base is quantised as {said}, and only {NF4} is read here")
+        raise ModelError(
+            f"{file}: says that the base is quantised as {shown(said)}, but only NF4 can be read; use another adapter"
+        )
     return True

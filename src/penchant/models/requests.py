@@ -80,7 +80,7 @@ class Job:
     def of(cls, model: LanguageModel, request: Request, params: SamplingParams, num_responses: int) -> Job:
         num, context = len(request.prompt_ids), model.context_length
         if not num:
-            raise ModelError(f"prompt {request.key}: holds no token to start from; write a prompt that is not empty")
+            raise ModelError(f"prompt {request.key}: is empty, so there is no token to start from; write a prompt")
         _require_room(f"prompt {request.key}", num, context)
         indices = request.indices or tuple(range(num_responses))
         limit = min(params.max_new_tokens, context - num)

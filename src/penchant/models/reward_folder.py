@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from penchant.errors import ModelError
-from penchant.models.load import assemble, clock_of, resolve, share_where_exact
+from penchant.models.load import assemble, share_where_exact
+from penchant.models.names import clock_of, resolve
 from penchant.models.network import is_reward_folder, read_network
 from penchant.models.numerics import Numerics
 from penchant.models.reward_model import RewardModel, classifier_of, require_scalar_head
@@ -45,8 +46,8 @@ def load_reward_model(
     path = resolve(name, say)
     if not is_reward_folder(path):
         raise ModelError(
-            f"{name}: is no reward model, as it has no head that gives one number for a text; train one on it with "
-            "`penchant reward`"
+            f"{name}: is not a reward model, as it has no head that gives one number for a text; train a reward model "
+            "from it with `penchant reward`"
         )
     model = assemble(
         RewardModel,

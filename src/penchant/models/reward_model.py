@@ -61,7 +61,7 @@ def reward_model_of(model: LanguageModel) -> RewardModel:
     if model.is_adapter:
         raise ModelError(
             f"{model.name}: is an adapter, and a reward model needs its own head besides; merge it with "
-            "`penchant export` first, and train that"
+            "`penchant export` first, and train from the merged folder"
         )
     tokenizer = deepcopy(model.tokenizer)
     pad = _padding(tokenizer, model.encoder.end_ids, model.encoder.template, len(_embedding(model).weight))
@@ -84,8 +84,8 @@ def classifier_of(network: Any, name: str, pad: int | None = None) -> Any:
     known = AutoModelForSequenceClassification._model_mapping
     if type(config) not in known:
         raise ModelError(
-            f"{name}: transformers has no class that gives one number for a text of a {type(network).__name__}, so a "
-            "reward model of it could not be read elsewhere; train another model"
+            f"{name}: transformers has no text classifier for a {type(network).__name__}, so a reward model trained "
+            "from it could not be read elsewhere; train from another model"
         )
     config.num_labels = 1
     for part in {id(part): part for part in (config, config.get_text_config(decoder=True))}.values():

@@ -43,8 +43,8 @@ class Routers:
         modules = tuple(module for module in network.modules() if kind is not None and isinstance(module, kind))
         if not modules or function is None or None in sizes:
             raise ConfigError(
-                f"optimiser.router_loss: {type(network).__name__} has no routers whose balance transformers measures; "
-                "leave it out"
+                f"optimiser.router_loss: {type(network).__name__} has no routers of experts that transformers can "
+                "measure; leave it out"
             )
         return cls(modules, getattr(recorder, "index", 0), lambda logits: function(logits, *sizes))
 

@@ -51,11 +51,11 @@ class SamplingParams:
             require_whole(name, getattr(self, name), least)
         if self.temperature != 0 and not LEAST_TEMPERATURE <= self.temperature <= 1 / LEAST_TEMPERATURE:
             raise ConfigError(
-                f"temperature is 0 or from {LEAST_TEMPERATURE:g} to {1 / LEAST_TEMPERATURE:g}, got "
+                f"temperature must be 0 or from {LEAST_TEMPERATURE:g} to {1 / LEAST_TEMPERATURE:g}, got "
                 f"{self.temperature:g}; use 1 for the model's own distribution, 0 for the likeliest token"
             )
         if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p is above 0 and at most 1, got {self.top_p}; use 1 to leave it out")
+            raise ConfigError(f"top_p must be above 0 and at most 1, got {self.top_p}; use 1 to keep all tokens")
 
 
 def uniforms(seed: int, key: str, index: int, attempt: int, num: int) -> NDArray[np.float64]:

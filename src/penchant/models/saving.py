@@ -60,7 +60,7 @@ def rehearse(model: LanguageModel) -> None:
     except Exception as error:  # peft and custom networks may raise anything
         raise ConfigError(
             f"model.lora: an adapter on a {type(model.causal_lm).__name__} cannot be run, written and read back by "
-            f"peft ({reason_of(error)}); name other lora.targets, or train it whole, without lora"
+            f"peft ({reason_of(error)}); name other model.lora.targets, or leave model.lora out and train all weights"
         ) from error
     finally:
         model.freeze_beyond_text()
@@ -78,7 +78,7 @@ def require_written(network: Any, scratch: Path, folder: Path, run: Run = lambda
             require_same_model(network, scratch)
     except WrittenError as error:
         raise WrittenError(
-            f"{folder}: the model that was written there is not the one in memory ({error}), so it was not kept; "
+            f"{folder}: the model that was written there differs from the one in memory ({error}), so it was not kept; "
             "check the disk, and write it again"
         ) from error
 

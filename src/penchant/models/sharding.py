@@ -58,7 +58,7 @@ def shard(model: LanguageModel, *, offloads: bool = False) -> None:
     """
     if model.is_adapter:
         raise ConfigError(
-            f"parallel.mode: {model.name} is an adapter in memory, which is not sharded; name its folder instead"
+            f"parallel.mode: {model.name} is an adapter in memory, which cannot be sharded; name its folder instead"
         )
     require_sharded(model)
     cut = Cut(model.numerics, offloads=offloads)
@@ -81,7 +81,7 @@ def require_sharded(model: LanguageModel) -> None:
     """Raise ConfigError for a model that cannot be sharded."""
     if not (layers := layers_of(model.causal_lm)) or not model.shares:
         why = "its code has no layers that can be identified" if not layers else model.why_unshared
-        raise ConfigError(f"parallel.mode: {model.name} cannot be sharded ({why}); leave it out")
+        raise ConfigError(f"parallel.mode: {model.name} cannot be sharded ({why}); leave parallel.mode out")
 
 
 def whole_on_first(model: LanguageModel) -> LanguageModel:

@@ -47,8 +47,8 @@ def require_states(model: LanguageModel) -> None:
     """Raise ConfigError for a model whose own code returns no states."""
     if not model.shares:
         raise ConfigError(
-            f"CHES reads the states of a model that shares prefixes, and {model.name} runs through its own code "
-            f"({model.why_unshared}); leave it out"
+            f"CHES compares hidden states, which need shared prefixes, but {model.name} runs through its own code "
+            f"({model.why_unshared}); leave CHES out"
         )
 
 

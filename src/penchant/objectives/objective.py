@@ -126,7 +126,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         if "kl" in self.reads and not self.needs_reference:
-            raise ValueError(f"{self.name} reads the KL from a reference, so it needs one; leave out needs_reference")
+            raise ValueError(
+                f"{self.name} reads the KL from a reference, so it needs one; leave out needs_reference=False"
+            )
 
     @property
     def defaults(self) -> dict[str, float]:

@@ -139,20 +139,21 @@ class RLHFConfig(RunConfig):
         """Incompatible settings, each with an error sentence."""
         rlhf, method = self.rlhf, self.rlhf.method
         unread = [name for name, readers in READ_BY.items() if method not in readers and _differs(rlhf, name)]
+        are, them = ("is", "it") if len(unread) == 1 else ("are", "them")
         return [
-            (bool(unread), f"rlhf.{', rlhf.'.join(unread)}: not read by {method}; leave it out"),
+            (bool(unread), f"rlhf.{', rlhf.'.join(unread)} {are} not read by {method}; leave {them} out"),
             (
                 self.data.pairing is not None or bool(self.data.min_gap),
                 "data.pairing and data.min_gap are not read by rlhf, which makes no pairs; leave them out",
             ),
             (
                 method != "ppo" and self.sampling.num_responses < 2,
-                f"sampling.num_responses is {self.sampling.num_responses}, and {method} compares the responses to a "
+                f"sampling.num_responses is {self.sampling.num_responses}, but {method} compares the responses to a "
                 "prompt; set 2 or more",
             ),
             (
                 method == "best_of_n" and self.model.reference is not None,
-                "model.reference is not read by best_of_n, which has none; leave it out",
+                "model.reference is not read by best_of_n, which has no reference; leave it out",
             ),
             (
                 bool(rlhf.advantages) and not rlhf.scale_rewards,
@@ -160,8 +161,8 @@ class RLHFConfig(RunConfig):
             ),
             (
                 rlhf.kl is not None and (rlhf.charged_in == "loss" or method == "grpo" or bool(rlhf.advantages)),
-                "rlhf.kl: in the loss the KL is charged token by token, and grpo and rlhf.advantages give all tokens "
-                "of a response one advantage; leave it out",
+                "rlhf.kl is only read where the KL is subtracted from the reward of rloo or ppo without "
+                "rlhf.advantages; leave it out",
             ),
         ]
 

@@ -37,8 +37,8 @@ def value_head(model: LanguageModel) -> nn.Linear:
     """A linear head from hidden states to the value, initially 0. Raises ConfigError if there are no states."""
     if not model.shares:
         raise ConfigError(
-            f"rlhf.method: ppo reads the states of a model that shares prefixes, and {model.name} runs through its own "
-            f"code ({model.why_unshared}); choose rloo or grpo"
+            f"rlhf.method: ppo needs the hidden states of a model that shares prefixes, but {model.name} runs through "
+            f"its own code ({model.why_unshared}); choose rloo or grpo"
         )
     return zero_head(int(model.head.weight.shape[1]), bias=True, device=model.numerics.device)
 

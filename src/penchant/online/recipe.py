@@ -90,12 +90,22 @@ class FromPairs:
 
     def __post_init__(self) -> None:
         for holds, words in (
-            (self.objective.answers_as != "pairs", f"{self.objective.row.name} reads responses one by one"),
-            (self.config.dpo.moving_reference is not None, "a reference that moves is not there for pairs made anew"),
-            (self.sampling.num_responses < 2, "sampling.num_responses is 1, and a pair needs two"),
+            (
+                self.objective.answers_as != "pairs",
+                f"dpo.objective: training online makes pairs, but {self.objective.row.name} reads single responses; "
+                "choose an objective of pairs",
+            ),
+            (
+                self.config.dpo.moving_reference is not None,
+                "dpo.moving_reference is not read while training online, which keeps the reference fixed; leave it out",
+            ),
+            (
+                self.sampling.num_responses < 2,
+                "sampling.num_responses is 1, but training online makes pairs of two responses; set 2 or more",
+            ),
         ):
             if holds:
-                raise ConfigError(f"training online: {words}; choose another, or train on pairs that are there")
+                raise ConfigError(words)
 
     @property
     def sampling(self) -> SamplingConfig:

@@ -76,7 +76,7 @@ def rlhf(
     sampling, reporter = found.sampling, reporter_of(progress)
     chosen = judge if judge is not None else sampling.judge
     if chosen is None:
-        raise ConfigError("sampling.judge: no judge scores the responses; give `judge=...`")
+        raise ConfigError("sampling.judge, which scores the responses, is missing; give `judge=...`")
     given = _with_prompts(given, found)
     scorer = open_scorer(
         chosen, judge_model=sampling.judge_model, instructions=sampling.instructions, reporter=reporter
@@ -102,7 +102,7 @@ class Online:
         """The judge that a run's settings name. Raises ConfigError if they name none."""
         sampling = config.sampling
         if sampling is None or sampling.judge is None:
-            raise ConfigError("sampling.judge: no judge compares the responses; give `judge=...`")
+            raise ConfigError("sampling.judge, which compares the responses, is missing; give `judge=...`")
         return cls(sampling.judge, sampling.judge_model, sampling.instructions)
 
     @property

@@ -5,9 +5,9 @@ __all__ = ["FEW", "FEW_PROMPTS", "ONE", "SAME", "warning_of"]
 FEW_PROMPTS = 20
 """Fewer prompts may give too narrow an interval by any method, because they can miss rare cases."""
 
-ONE = "only one prompt: nothing can be said of others"
+ONE = "only one prompt: nothing is known about others"
 FEW = "only {num_prompts} prompts: an interval from fewer than 20 may be too narrow"
-SAME = "every prompt gave the same, so how much others differ is not known"
+SAME = "every prompt gave the same result, so how much others differ is not known"
 
 
 def warning_of(num_prompts: int, *, is_same: bool = False) -> str | None:
@@ -17,7 +17,7 @@ def warning_of(num_prompts: int, *, is_same: bool = False) -> str | None:
 
     Example:
         >>> warning_of(1), warning_of(20)
-        ('only one prompt: nothing can be said of others', None)
+        ('only one prompt: nothing is known about others', None)
     """
     if num_prompts == 1:
         return ONE

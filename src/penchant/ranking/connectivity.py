@@ -97,7 +97,7 @@ def refuse_unrankable(votes: Votes) -> None:
         more = f"; and {len(problems) - 3} groups more" if len(problems) > 3 else ""
         raise DataError(
             f"These votes do not rank every item: {reasons}{more}. Collect votes that connect them both ways, rank "
-            f"fewer items (votes.among), or add half a phantom win and loss an item (prior=True)."
+            f"fewer items (votes.among), or add half a phantom win and half a phantom loss for each item (prior=True)."
         )
 
 

@@ -98,7 +98,7 @@ def online_elo(votes: Votes, *, k: float = 4.0, initial: float = 1000.0) -> dict
     if not k > 0:
         raise ConfigError(f"K must be above 0; got {k}.")
     if (votes.weight_V != 1).any():
-        raise DataError("Online Elo takes votes of weight 1, and some have other weights; leave out `elo=True`.")
+        raise DataError("Online Elo takes votes of weight 1, but some have other weights; leave out `elo=True`.")
     ratings = [float(initial)] * len(votes.items)
     columns = (votes.left_V.tolist(), votes.right_V.tolist(), votes.score_V.tolist())
     for left, right, score in zip(*columns, strict=True):

@@ -125,7 +125,7 @@ def prior_of(text: str) -> Literal["auto", "none", "phantom"] | Gaussian:
         return Gaussian(float(text) / ELO_PER_NAT)
     except (ValueError, ConfigError):
         known = "auto, none, phantom or a standard deviation in Elo points above 0"
-        raise ConfigError(f"prior is {known}, got '{text}'") from None
+        raise ConfigError(f"prior must be {known}, got '{text}'") from None
 
 
 def prior_notes(votes: Votes, prior: Prior | None) -> list[str]:

@@ -126,7 +126,7 @@ def checked_clusters(votes: Votes, covariance: Covariance, clusters: Sequence[st
         raise ConfigError(f"The covariance must be 'sandwich' or 'model'; got {covariance!r}.")
     if covariance == "model":
         if clusters:
-            raise ConfigError(f"The model's covariance knows no clusters; got {list(clusters)}. Use 'sandwich'.")
+            raise ConfigError(f"The covariance 'model' takes no clusters; got {list(clusters)}. Use 'sandwich'.")
         return ()
     names = tuple(votes.clusters if clusters is None else clusters)
     if len(set(names)) < len(names) or not set(names) <= set(votes.clusters):
@@ -150,7 +150,7 @@ def count_clusters(votes: Votes, clusters: Sequence[str], num_parameters: int) -
         found = ", ".join(f"{num} of {name!r}" for name, num in counts.items())
         raise DataError(
             f"The clustered sandwich needs at least as many clusters as parameters ({num_parameters}); got {found}. "
-            f"Cluster by something finer, or by nothing (clusters=()) or use covariance='model' and say so."
+            f"Cluster by something finer, or by nothing (clusters=()), or use covariance='model' and report that."
         )
     return counts
 

@@ -68,8 +68,9 @@ def chosen_fell(seen: Seen) -> Measured | None:
     chosen, rejected = change.total(change.chosen), change.total(change.rejected)
     return Measured(
         -chosen - change.noise(),
-        "chosen responses changed by {chosen:+.1f} nats on average and rejected ones by {rejected:+.1f}: probability "
-        "moves to text that is in neither; a larger beta, a lower learning rate or an added next-token term holds it",
+        "the log-probability of chosen responses changed by {chosen:+.1f} nats on average and that of rejected ones by "
+        "{rejected:+.1f}: probability moves to text that is in neither; raise beta, lower the learning rate, or add a "
+        "next-token term",
         {"chosen": chosen, "rejected": rejected},
     )
 
@@ -109,8 +110,8 @@ def not_moving(seen: Seen) -> Measured | None:
         return None
     return Measured(
         seen.step / seen.num_steps,
-        "the loss is {loss:.4f} after {step} steps, still ln 2: raise the learning rate, which an adapter needs ten "
-        "times as high as full fine-tuning",
+        "the loss is {loss:.4f} after {step} steps, still ln 2: raise the learning rate; an adapter needs one about "
+        "ten times as high as full fine-tuning",
         {"loss": loss.mean_of_last(), "step": seen.step},
     )
 
@@ -126,8 +127,8 @@ def past_best(seen: Seen) -> Measured | None:
         return None
     return Measured(
         fall,
-        "held out, {now:.1%} of the pairs are ranked correctly, and {best:.1%} were at step {step:g}: the best "
-        "checkpoint lies behind",
+        "{now:.1%} of the held-out pairs are ranked correctly, and {best:.1%} were at step {step:g}: use the "
+        "checkpoint of that step",
         {"now": accuracy.values[-1], "best": accuracy.values[best], "step": accuracy.steps[best]},
     )
 
@@ -145,7 +146,7 @@ def overfit(seen: Seen) -> Measured | None:
     return Measured(
         rise,
         "the held-out loss rose from {best:.3f} at step {step:g} to {now:.3f} while the training loss fell: the pairs "
-        "are learned by heart",
+        "are learned by heart; use the checkpoint of step {step:g}, or more data",
         {"best": held_out.values[best], "step": held_out.steps[best], "now": held_out.values[-1]},
     )
 
@@ -155,7 +156,12 @@ def kl_over_budget(seen: Seen) -> Measured | None:
     kl = series(seen.rows, "eval_kl")
     if not len(kl):
         return None
-    return Measured(kl.values[-1], "the KL of the answers from the reference is {kl:.1f} nats", {"kl": kl.values[-1]})
+    return Measured(
+        kl.values[-1],
+        "the KL of the answers from the reference is {kl:.1f} nats: stop earlier, raise beta, or lower the learning "
+        "rate",
+        {"kl": kl.values[-1]},
+    )
 
 
 def grew_longer(seen: Seen) -> Measured | None:
@@ -179,7 +185,7 @@ def repeats_itself(seen: Seen) -> Measured | None:
     before, after = (statistics.fmean(repeated_share(str(sample["response"])) for sample in of) for of in (first, last))
     return Measured(
         after - before,
-        "of the answers to the fixed prompts {after:.0%} repeats what they said before, and {before:.0%} did before "
+        "answers to the fixed prompts repeat {after:.0%} of their four-word sequences, and did {before:.0%} before "
         "training: lower the learning rate, or raise beta",
         {"before": before, "after": after},
     )
@@ -194,7 +200,7 @@ def does_not_end(seen: Seen) -> Measured | None:
     return Measured(
         after - before,
         "{after:.0%} of the answers to the fixed prompts go on to the limit without ending their turn, and "
-        "{before:.0%} did before training: look whether chosen responses end with the end token",
+        "{before:.0%} did before training: check that chosen responses end with the end token",
         {"before": before, "after": after},
     )
 
@@ -242,16 +248,16 @@ def few_pairs_decide(seen: Seen) -> Measured | None:
 
 
 MOST_WEIGHT = (
-    "{num} of {all} pairs have {share:.0%} of the gradient, the rest is learned: their labels may be the wrong way "
-    "round, or their sides nearly equal; look at {rows}"
+    "{num} of {all} pairs make {share:.0%} of the gradient, as the others are learned: their labels may be the wrong "
+    "way round, or their sides nearly equal; look at {rows}"
 )
 RANKED_WRONG = (
-    "{num} of {all} pairs, which the model ranks clearly the other way round, have {share:.0%} of the gradient, the "
-    "rest is learned: their labels may be the wrong way round; look at {rows}"
+    "{num} of {all} pairs, which the model ranks clearly the other way round, make {share:.0%} of the gradient, as the "
+    "others are learned: their labels may be the wrong way round; look at {rows}"
 )
 SIDES_ALIKE = (
-    "{num} of {all} pairs, whose two sides are nearly the same, have {share:.0%} of the gradient, the rest is learned: "
-    "there is little to tell apart in them; leave them out, or look at {rows}"
+    "{num} of {all} pairs, whose two sides are nearly the same, make {share:.0%} of the gradient, as the others are "
+    "learned: there is little to tell apart in them; leave them out, or look at {rows}"
 )
 RANKED_WRONG_FROM = 0.62
 """The weight of a margin of -0.5: the model finds the rejected response the better one with this probability."""
@@ -285,7 +291,7 @@ def judge_undecided(seen: Seen) -> Measured | None:
     share = line.mean_of_last(0.1 if len(line) >= FEWEST_STEPS else 1.0)
     return Measured(
         share,
-        "of {share:.0%} of the prompts the judge {judge} told no two responses apart, so nothing can be learned of "
+        "for {share:.0%} of the prompts the judge {judge} told no two responses apart, so nothing can be learned from "
         "them: look at its scores of some samples, write more or longer responses to a prompt, or take another judge",
         {"share": share, "judge": str(seen.run.get("judge", ""))},
     )

@@ -30,7 +30,7 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
         raise DataError(f"{path}: holds no evaluations; name a file that `penchant eval` wrote, or a run folder")
     for number, one in enumerate(every, 1):
         if fault := fault_in(one, Comparison):
-            raise DataError(f"{path}: damaged (evaluation {number}: {fault}); evaluate again")
+            raise DataError(f"{path}: damaged (evaluation {number}: {fault}); run `penchant eval` again")
     return every
 
 

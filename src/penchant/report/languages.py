@@ -16,7 +16,7 @@ Words = Callable[[str], str]
 def words_in(language: str) -> Words:
     """A function that translates English texts; unknown ones are unchanged. Raises ConfigError."""
     if language not in get_args(Language):
-        raise ConfigError(f"language: the report is written in {' or '.join(get_args(Language))}, not in {language!r}")
+        raise ConfigError(f"language must be {' or '.join(get_args(Language))}, got {language!r}; choose one of them")
     if language == "en":
         return str
     text = files("penchant.report").joinpath(f"{language}.json").read_text(encoding="utf-8")

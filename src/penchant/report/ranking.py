@@ -53,7 +53,9 @@ def rank_votes(
     for line in loaded.left_out(most_said):
         say(line)
     if elo and not keeps_order(loaded.format):
-        raise ConfigError("`elo=True` needs votes in the order in which they were cast, and a table of counts has none")
+        raise ConfigError(
+            "`elo=True` needs votes in the order in which they were cast, but a table of counts has none; leave it out"
+        )
     method = method or Method()
     ballots = Ballots(**{name: Coded(*column) for name, column in table.columns.items()})
     found = standings(ballots, method, both_bad=both_bad, elo=elo)

@@ -37,8 +37,8 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
     new = Round(len(rounds) + 1, folder / f"round-{len(rounds) + 1}", plan)
     if rounds and (found := model_digest(rounds[-1].path / "run")) != rounds[-1].digest_of("model"):
         raise ModelError(
-            f"{rounds[-1].path / 'run'}: its model has the digest {found[:12]}, which is not the one that round "
-            f"{rounds[-1].number} made; restore that"
+            f"{rounds[-1].path / 'run'}: its model has the digest {found[:12]}, so it is not the one that round "
+            f"{rounds[-1].number} made; restore the model as it was"
         )
     _refuse_what_is_there(new.path)
     prompts = load_prompts(prompt_file(plan.prompts), limit=plan.max_prompts).records

@@ -140,7 +140,7 @@ def _source(name: str, model: LanguageModel, params: SamplingParams) -> Source:
 
 def _settings(this: Round) -> list[str]:
     """The plan's training settings; an adapter is trained further, so its settings are the first round's."""
-    from penchant.models.load import is_adapter_folder, resolve
+    from penchant.models.names import is_adapter_folder, resolve
 
     if this.number > 1 and is_adapter_folder(resolve(this.start)):
         return [

@@ -131,7 +131,7 @@ class Round:
             return str(self.record()[which]["digest"])
         except (KeyError, TypeError) as error:
             file = self.path / "round.json"
-            raise OutputError(f"{file}: names no digest of its {which}; restore it from a copy") from error
+            raise OutputError(f"{file}: damaged (it names no digest of its {which}); restore it from a copy") from error
 
 
 def find_rounds(folder: Path) -> list[Round]:
@@ -140,7 +140,7 @@ def find_rounds(folder: Path) -> list[Round]:
     Raises OutputError for another kind of folder, and if a round is missing or was changed.
     """
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file; rounds need a folder of their own")
+        raise OutputError(f"{folder}: is a file, but rounds need a folder of their own; choose another place")
     rounds: list[Round] = []
     while (file := folder / f"round-{len(rounds) + 1}" / "plan.json").is_file():
         try:
@@ -182,5 +182,5 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise OutputError(f"{file}: cannot be read ({reason_of(error)}); restore it from a copy") from error
     if not isinstance(content, dict):
-        raise OutputError(f"{file}: damaged; restore it from a copy")
+        raise OutputError(f"{file}: damaged (it is not a JSON object); restore it from a copy")
     return content

@@ -20,12 +20,14 @@ def check_who_answers(plan: Plan, judge: str | None, call: Call) -> None:
         options_of_judges = (plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
         if any(value is not None for value in (*options_of_judges, call.concurrency, call.timeout)):
             raise ConfigError(
-                "judge_model, instructions, epsilon, judge_reference, concurrency and timeout are of judges, and "
+                "judge_model, instructions, epsilon, judge_reference, concurrency and timeout are for judges, but "
                 "`people=...` asks people; leave them out"
             )
         return
     if call.min_votes is not None:
-        raise ConfigError("`min_votes=...` counts what people answered; a judge answers all, so leave it out")
+        raise ConfigError(
+            "`min_votes=...` counts the answers of people, but a judge answers every comparison; leave it out"
+        )
     chosen = judge_of(plan)
     if judge is None and must_be_named(plan):
         raise ConfigError(
@@ -47,7 +49,8 @@ def must_be_named(plan: Plan) -> bool:
 
 def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str], None]) -> None:
     """Raise UserError for a new round, after these, that could not run; no model is loaded."""
-    from penchant.models.load import is_adapter_folder, read_chat_template
+    from penchant.models.encoder import read_chat_template
+    from penchant.models.names import is_adapter_folder
     from penchant.models.numerics import choose_numerics, computing
     from penchant.training.objective import choose_objective
 
@@ -60,7 +63,7 @@ def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str]
         start = _resolved("model", plan.model, say)
         if config.model.lora is not None and is_adapter_folder(start):
             raise ConfigError(
-                f"model.lora: {plan.model} is an adapter already, which is trained further as it is; leave it out"
+                f"model.lora: {plan.model} is an adapter already, which is trained further as it is; leave this out"
             )
     if plan.people is not None:
         check_project(Path(plan.people))
@@ -71,7 +74,7 @@ def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str]
 
 
 def _resolved(argument: str, name: str, say: Callable[[str], None]) -> Path:
-    from penchant.models.load import resolve
+    from penchant.models.names import resolve
 
     try:
         return resolve(name, say)

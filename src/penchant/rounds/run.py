@@ -83,7 +83,7 @@ def run_round(
     if unknown := settings.keys() - RoundSettings.__annotations__.keys():
         raise TypeError(f"run_round() got an unexpected keyword argument '{min(unknown)}'")
     if min_votes is not None and min_votes < 1:
-        raise ConfigError(f"min_votes is at least 1, got {min_votes}; leave it out for all")
+        raise ConfigError(f"min_votes must be at least 1, got {min_votes}; leave it out to wait for all answers")
     folder, given = Path(folder).resolve(), with_absolute_paths(settings)
     call = Call(reporter or Silent(), concurrency, timeout, min_votes)
     with alone_in(folder, "`penchant round`"):

@@ -61,7 +61,9 @@ def settle(given: Mapping[str, Any], rounds: Sequence[Round]) -> Plan:
     merged = inherited | said | {"settings": _merged(inherited.get("settings", ()), said_settings)}
     for name in ("model", "prompts"):
         if name not in merged:
-            raise ConfigError(f"`{name}=...`: the first round needs it; say where to start from, and what to ask")
+            raise ConfigError(
+                f"`{name}=...` is missing: the first round needs a model to start from and prompts to ask; give it"
+            )
     if (merged.get("judge") is None) == (merged.get("people") is None):
         raise ConfigError('say who answers: `judge="positivity"` (or another), or `people=...`, not both')
     plan = _plan_of(merged)
@@ -114,9 +116,11 @@ def _check_settings(plan: Plan) -> None:
 
     SamplingParams(plan.temperature, plan.top_p, plan.top_k, plan.max_new_tokens, plan.seed)
     if not LEAST_SHARE <= plan.held_out <= 1 - LEAST_SHARE:
-        raise ConfigError(f"held_out is from {LEAST_SHARE} to {1 - LEAST_SHARE}, got {plan.held_out}; choose another")
+        raise ConfigError(
+            f"held_out must be from {LEAST_SHARE} to {1 - LEAST_SHARE}, got {plan.held_out}; choose another"
+        )
     if plan.max_prompts is not None and plan.max_prompts < 1:
-        raise ConfigError(f"max_prompts is at least 1, got {plan.max_prompts}; leave it out for all")
+        raise ConfigError(f"max_prompts must be at least 1, got {plan.max_prompts}; leave it out to use all prompts")
     for key in map(_key, plan.settings):
         if any(name == key or name.startswith(f"{key}.") for name in SET_HERE):
             raise ConfigError(f"setting {key}: a round sets this itself; leave it out")
@@ -131,8 +135,8 @@ def _refuse_another_training(plan: Plan, before: Round) -> None:
             raise ConfigError(_cannot_change("settings", before.plan.settings, before))
     elif new.model.lora != old.model.lora and before.made_adapter:
         raise ConfigError(
-            f"model.lora: round {before.number} made an adapter, which is trained further as it is; leave it "
-            "out, or begin with another adapter in another folder"
+            f"model.lora: round {before.number} made an adapter, which is trained further as it is; leave "
+            "model.lora out, or begin with another adapter in another folder"
         )
 
 

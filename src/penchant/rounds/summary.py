@@ -63,7 +63,8 @@ def finish_round(this: Round) -> None:
 
 def model_digest(run: Path) -> str:
     """The digest of a run's loaded model: of its weights and, for an adapter, of the base model's."""
-    from penchant.models.load import base_of, resolve, weights_digest
+    from penchant.models.digests import weights_digest
+    from penchant.models.names import base_of, resolve
 
     path = resolve(str(run))
     return weights_digest(path, base_of(path))

@@ -66,7 +66,12 @@ class _Service:
 
     async def model(self, request: Request) -> Response:
         if request.path_params["name"] != self.name:
-            raise Refusal(404, f"there is only {self.name!r} here", param="model", code="model_not_found")
+            raise Refusal(
+                404,
+                f"this server has only the model {self.name!r}; ask for that",
+                param="model",
+                code="model_not_found",
+            )
         return JSONResponse(self._described())
 
     async def chat(self, request: Request) -> Response:
@@ -160,19 +165,25 @@ class _Gate:
             log.error("a request failed: %s", type(error).__name__)  # without its text, which may contain user data
             log.debug("its traceback", exc_info=error)
             if not has_begun:
-                await JSONResponse(Refusal(500, "something went wrong here").body(), 500)(scope, receive, send)
+                await JSONResponse(
+                    Refusal(500, "something went wrong on the server; try again, or see its log").body(), 500
+                )(scope, receive, send)
 
     def _check(self, headers: Headers, scope: Scope) -> None:
         hosts = [host.lower() for host in headers.getlist("host")]
         names = {name for host in hosts for name in (host, host.rpartition(":")[0] or host)}
         if len(hosts) != 1 or not names & self.allowed_hosts:
-            raise Refusal(421, "this address is not served here; use the one that penchant serve printed")
+            raise Refusal(421, "the server does not answer under this address; use the one that penchant serve printed")
         given = headers.get("authorization", "").removeprefix("Bearer ").encode()
         if self.token is not None and not hmac.compare_digest(given, self.token.encode()):
-            raise Refusal(401, "the key is not the token of this server", code="invalid_api_key")
+            raise Refusal(
+                401,
+                "the API key is not the token of this server; send the token that penchant serve printed",
+                code="invalid_api_key",
+            )
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if scope["method"] == "POST" and kind != "application/json":
-            raise Refusal(415, "only application/json is read")
+            raise Refusal(415, "only the content type application/json is accepted")
 
 
 async def _body(request: Request) -> bytes:
@@ -180,12 +191,12 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         parts += part
         if len(parts) > MOST_BYTES:
-            raise Refusal(413, f"the request is larger than {MOST_BYTES} bytes")
+            raise Refusal(413, f"the request is larger than {MOST_BYTES} bytes; send less")
     return bytes(parts)
 
 
 async def _not_found(request: Request, error: Any) -> Response:
-    message = {404: "there is no such address here", 405: "this address does not take that method"}
+    message = {404: "the server has no such address", 405: "this address does not accept that method"}
     refusal = Refusal(error.status_code, message.get(error.status_code, str(error.detail)))
     return JSONResponse(refusal.body(), refusal.status, headers=error.headers)
 

@@ -69,7 +69,7 @@ def read_chat(body: bytes, model: str, *, longest: int, any_seed: int) -> Asked:
     """
     chat = _read(Chat, body, model)
     if chat.top_logprobs is not None and not chat.logprobs:
-        raise Refusal(400, "top_logprobs: is only read with logprobs; set that to true", param="top_logprobs")
+        raise Refusal(400, "top_logprobs: has no effect without logprobs; set logprobs to true", param="top_logprobs")
     if chat.max_tokens is not None and chat.max_completion_tokens is not None:
         raise Refusal(400, "max_tokens: is the same as max_completion_tokens; give one of them", param="max_tokens")
     num_likeliest = (chat.top_logprobs or 0) if chat.logprobs else None
@@ -89,24 +89,24 @@ def _read(kind: type[T], body: bytes, model: str) -> T:
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refusal(400, "the body of the request is no JSON") from None
+        raise Refusal(400, "the body of the request is not JSON") from None
     if not isinstance(given, dict):
-        raise Refusal(400, "the body of the request is no JSON object")
+        raise Refusal(400, "the body of the request is not a JSON object")
     for name in CHANGES_NOTHING & given.keys():
         del given[name]
     for name in [name for name in given if name in NEUTRAL]:
         value = given.pop(name)
         if value is not None and not any(_is_same(value, neutral) for neutral in NEUTRAL[name]):
-            raise Refusal(400, f"{name}: is not offered here; leave it out", param=name, code="unsupported_parameter")
+            raise Refusal(400, f"{name}: is not supported; leave it out", param=name, code="unsupported_parameter")
     try:
         read = kind.model_validate(given)
     except ValidationError as error:
         raise _refused(error) from None
     if read.model != model:
-        message = f"model: there is no {read.model[:200]!r} here, only {model!r}"
+        message = f"model: this server has only {model!r}, not {read.model[:200]!r}; ask for that"
         raise Refusal(404, message, param="model", code="model_not_found")
     if read.stream_options is not None and not read.stream:
-        raise Refusal(400, "stream_options: are only read with stream; set that to true", param="stream_options")
+        raise Refusal(400, "stream_options: has no effect without stream; set stream to true", param="stream_options")
     return read
 
 
@@ -121,14 +121,14 @@ def _refused(error: ValidationError) -> Refusal:
     param = str(first["loc"][0]) if first["loc"] else None
     if first["type"] == "extra_forbidden":
         return Refusal(400, f"{where}: is not known; leave it out", param=param, code="unknown_parameter")
-    why = "is no JSON object" if first["type"] == "model_type" else first["msg"]
+    why = "is not a JSON object" if first["type"] == "model_type" else first["msg"].removeprefix("Value error, ")
     return Refusal(400, f"{where}: {why}", param=param)
 
 
 def _messages(chat: Chat) -> tuple[Message, ...]:
     for place, said in enumerate(chat.messages):
         if said.content is None and not said.tool_calls:
-            raise Refusal(400, f"messages.{place}.content: is null or not there; give a text", param="messages")
+            raise Refusal(400, f"messages.{place}.content: is missing or null; give a text", param="messages")
     return tuple(
         _message(
             f"messages.{place}",
@@ -163,11 +163,13 @@ def _asked(
     id = None if read.metadata is None else read.metadata.id
     if id is not None and len(prompts) > 1:
         raise Refusal(
-            400, f"metadata.id: is of one prompt, and here are {len(prompts)}; ask one by one", param="metadata"
+            400, f"metadata.id: names one prompt, but there are {len(prompts)}; send them one by one", param="metadata"
         )
     num = read.n or 1
     if len(prompts) * num > MOST_ANSWERS:
-        raise Refusal(400, f"n: {len(prompts)} x {num} answers are too many at once; {MOST_ANSWERS} may be", param="n")
+        raise Refusal(
+            400, f"n: {len(prompts)} prompts x {num} answers are more than {MOST_ANSWERS} at once; lower n", param="n"
+        )
     return Asked(
         prompts=tuple(prompts),
         keys=tuple(map(prompt_id, prompts)) if id is None else (id,),

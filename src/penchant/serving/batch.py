@@ -58,7 +58,9 @@ class Batch:
     def take(self, asked: Asked) -> Ticket:
         """Queue a request. Raises Refusal if it cannot be answered."""
         if asked.num > self.size:
-            raise Refusal(400, f"n: {asked.num} is more than the {self.size} answers written at a time", param="n")
+            raise Refusal(
+                400, f"n: {asked.num} is more than the {self.size} answers written at a time; lower n", param="n"
+            )
         if len(self.waiting) + len(asked.prompts) > MOST_WAITING:
             raise Refusal(429, "too many requests are waiting; try again later", code="rate_limit_exceeded")
         with computing():
@@ -108,7 +110,8 @@ class Batch:
         if (num := len(prompt_ids)) >= self.longest:
             raise Refusal(
                 400,
-                f"its {num} tokens leave no room for an answer: {self.longest} tokens are read and written in all",
+                f"the {num} tokens of the prompt leave no room for an answer: together they may have {self.longest}; "
+                "shorten the prompt",
                 param="prompt" if asked.is_raw else "messages",
                 code="context_length_exceeded",
             )

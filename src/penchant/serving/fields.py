@@ -36,7 +36,7 @@ def _stops(given: Any) -> Any:
     """One text, or several, as a list."""
     texts = [given] if isinstance(given, str) else given
     if texts is not None and not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
-        raise _wrong(f"is no text and no list of texts; give up to {MOST_STOPS} texts")
+        raise _wrong(f"is neither a text nor a list of texts; give up to {MOST_STOPS} texts")
     if texts and len(texts) > MOST_STOPS:
         raise _wrong(f"has {len(texts)} texts; give up to {MOST_STOPS}")
     return texts
@@ -46,11 +46,11 @@ def _prompts(given: Any) -> Any:
     """The texts to continue, as a list."""
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list):
-        raise _wrong("is no text and no list of texts; give one of them")
+        raise _wrong("is neither a text nor a list of texts; give one of them")
     if not texts:
         raise _wrong("is empty; give a text, or several")
     if any(isinstance(text, int | list) for text in texts):
-        raise _wrong("token ids are not read; give texts")
+        raise _wrong("holds token ids, which are not read; give texts")
     if not all(isinstance(text, str) for text in texts):
         raise _wrong("holds something other than text; give texts")
     if len(texts) > MOST_ANSWERS:
@@ -61,7 +61,7 @@ def _prompts(given: Any) -> Any:
 def _parts(given: Any) -> Any:
     """The content of a message, as a list of parts."""
     if given is not None and not isinstance(given, str | list):
-        raise _wrong("is no text and no list of parts of text; give one of them")
+        raise _wrong("is neither a text nor a list of parts of text; give one of them")
     return [{"type": "text", "text": given}] if isinstance(given, str) else given
 
 

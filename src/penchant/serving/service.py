@@ -73,7 +73,7 @@ def open_service(
     """
     for name, value in (("batch_size", batch_size), ("max_length", 2 if max_length is None else max_length)):
         if value < (2 if name == "max_length" else 1):
-            raise ConfigError(f"`{name}={value}`: is too few; give more")
+            raise ConfigError(f"`{name}={value}`: is too small; give at least {2 if name == 'max_length' else 1}")
     listening.require_token(host, token)
     secret = None if token is None else listening.token_of(token)
     with needing("serve", "penchant serve"):
@@ -85,7 +85,9 @@ def open_service(
         model.require_words()
         longest = max_length or min(model.context_length, MAX_LENGTH)
         if longest > model.context_length:
-            raise ConfigError(f"`max_length={longest}`: the model reads {model.context_length} tokens in all; lower it")
+            raise ConfigError(
+                f"`max_length={longest}`: the model takes {model.context_length} tokens, its answer included; lower it"
+            )
         address = listening.address_of(host, opened.getsockname()[1], None)
         app = create_app(Batch(model, batch_size, longest), allowed_hosts=address.allowed_hosts, token=secret)
         yield Service(f"{address.base}/v1", model.name, secret, longest, app, opened)

@@ -54,7 +54,8 @@ def calibration(
     """
     p_N = np.asarray(probability, dtype=np.float64)
     if p_N.size == 0 or not ((p_N >= 0) & (p_N <= 1)).all():
-        raise ValueError(f"Calibration needs probabilities in [0, 1], at least one: got {p_N.size}.")
+        got = f"{p_N.size} from {p_N.min():g} to {p_N.max():g}" if p_N.size else "none"
+        raise ValueError(f"Calibration needs probabilities in [0, 1], at least one; got {got}.")
     labels = range(len(p_N)) if prompts is None else prompts
     sure_N, right_N = np.maximum(p_N, 1 - p_N), 0.5 + 0.5 * np.sign(p_N - 0.5)
     edges = np.linspace(0.5, 1.0, num_bins + 1)

@@ -114,7 +114,8 @@ def controlled_win_rate(
     credit_N, feature_NF = np.asarray(credits, dtype=np.float64), np.asarray(feature_NF, dtype=np.float64)
     plain = plain or win_rate_of(credits, prompts, confidence)
     if credit_N.size == 0 or not ((credit_N >= 0) & (credit_N <= 1)).all():
-        raise ValueError("Each comparison needs a credit from 0 to 1.")
+        got = f"{credit_N.size} credits from {credit_N.min():g} to {credit_N.max():g}" if credit_N.size else "none"
+        raise ValueError(f"Each comparison needs a credit from 0 to 1, and there must be one; got {got}.")
     if feature_NF.ndim != 2 or len(feature_NF) != len(credit_N):
         raise ValueError(f"Features must be (N, F): got {feature_NF.shape} for {len(credit_N)} comparisons.")
     one_sided = bool((np.maximum((feature_NF > 0).mean(0), (feature_NF < 0).mean(0)) >= NEARLY_ALL).any())

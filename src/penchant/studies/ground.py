@@ -90,12 +90,15 @@ def make_ground(config: StudyConfig, folder: Path, judge: AnyJudge | None, repor
     """
     given = judge if judge is not None else config.judge
     if given is None:
-        raise ConfigError("judge: the true reward is missing; add it, or give `judge=...`")
+        raise ConfigError("the setting 'judge', which gives the true reward, is missing; add it, or give `judge=...`")
     scorer = open_scorer(given, device=config.device, dtype=config.dtype, reporter=reporter)
     prompts = read_prompts(config.prompts, config.max_prompts, reporter.say)
     train, held_out = split_prompts(prompts, config.held_out, seed=SPLIT)
     if not train or len(held_out) < 2:
-        raise DataError(f"{config.prompts}: holds {len(prompts)} prompts, too few to train on some and measure on two")
+        raise DataError(
+            f"{config.prompts}: holds {len(prompts)} prompts, too few to train on some and measure on two; give more "
+            "prompts"
+        )
     own = _own_data(config)
     kept = {name: without_held_out(one, held_out, name, reporter.say) for name, one in own.items()}
     digests = {"prompts": prompts_digest(prompts), **{name: one.digest for name, one in own.items()}}
@@ -112,7 +115,7 @@ def make_ground(config: StudyConfig, folder: Path, judge: AnyJudge | None, repor
         _sample_pairs(config, folder, start, train, scorer, reporter)
     found = load_pairs(pairs, on_bad_row="drop").records
     if not found:
-        raise DataError(f"{pairs}: holds no pair; give preferences, or more prompts")
+        raise DataError(f"{pairs}: holds no pair that can be used; give a file of preferences, or more prompts")
     sides = ({"prompt": [m.model_dump() for m in one.prompt], "completion": one.chosen} for one in found)
     _write(folder / "chosen.jsonl", sides)
     if not _is_finished(folder / "reward"):

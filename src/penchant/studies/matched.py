@@ -19,7 +19,7 @@ __all__ = ["Matched", "matched", "matched_table"]
 
 Matched = list[dict[str, Any]]
 VALUES = ("win", "win_less", "true", "true_less")
-ASSUMED = "between the start and a first strength nothing was measured: the line from it is an assumption"
+ASSUMED = "nothing was measured between the start and the first strength of a method: the line between is an assumption"
 ENDS = "a method without values ends before this KL"
 NO_KL = "the method with the lowest KL has a mean KL that is not above 0, so there is no KL to compare methods at"
 

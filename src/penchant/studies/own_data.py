@@ -36,11 +36,11 @@ def without_held_out(
     total = len(loaded.records)
     if not kept:
         raise DataError(
-            f"{name}: all {total} records answer prompts that are measured on, so that none is left to train on; give "
+            f"{name}: all {total} records answer prompts held out for measuring, so none is left to train on; give "
             "records of other prompts too, or another file of `prompts`"
         )
     if len(kept) < total:
-        say(f"{name}: {total - len(kept)} of {total} records answer prompts that are measured on, left out")
+        say(f"{name}: left out {total - len(kept)} of {total} records, which answer prompts held out for measuring")
     return kept
 
 

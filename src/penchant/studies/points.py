@@ -118,7 +118,8 @@ def _lines(file: Path) -> Iterator[Measured]:
             yield Measured(**{**row, **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise OutputError(
-                f"{file}:{number}: holds no point ({reason_of(error)}); remove the line, and it is measured again"
+                f"{file}:{number}: is not a measurement ({reason_of(error)}); remove the line, and the run is measured "
+                "again"
             ) from error
 
 

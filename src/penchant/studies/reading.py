@@ -16,7 +16,7 @@ from penchant.reading import read_text
 from penchant.strict_yaml import line_of, read_settings
 from penchant.studies.settings import Curve, Pool, StudyConfig
 from penchant.training.section import Checked
-from penchant.training.settings import RUN_CODE
+from penchant.training.settings import RUN_CODE, wrong_value
 from penchant.wording import nearest, shown
 
 __all__ = ["read_study"]
@@ -56,12 +56,12 @@ def _checked(schema: type[Config], content: Mapping[str, Any], name: str, text: 
     if problem["type"] == "extra_forbidden":
         known = _names_beside(schema, path)
         meant = nearest(str(path[-1]), known)
-        hint = f"did you mean '{meant}'?" if meant else f"there are {', '.join(known)}"
+        hint = f"did you mean '{meant}'?" if meant else f"choose from {', '.join(known)}"
         raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
     if problem["type"] in ("tuple_type", "list_type"):
         value = shown(problem["input"])
-        raise ConfigError(f"{where}: '{key}' is {value}, and a list of values is asked for; write it as one, [{value}]")
-    raise ConfigError(f"{where}: '{key}' is {shown(problem['input'])}: {message[:1].lower()}{message[1:]}; correct it")
+        raise ConfigError(f"{where}: '{key}' must be a list of values, got {value}; write [{value}]")
+    raise ConfigError(f"{where}: {wrong_value(key, problem['input'], message)}")
 
 
 def _path_in(content: object, sentence: str) -> tuple[str, ...]:
@@ -86,15 +86,15 @@ def _refuse_code(config: StudyConfig, file: Path) -> None:
         kind = JudgeOptions(config.judge).kind
         if kind == "endpoint" or (kind == "function" and is_import_path(config.judge)):
             raise ConfigError(
-                f"{_at(file, 'judge')}: {shown(config.judge)} would run code, or be sent texts, which no file may ask "
-                f"for; if you trust it, name it yourself with `judge={config.judge}`"
+                f"{_at(file, 'judge')}: the judge {shown(config.judge)} would run code or be sent texts, which a file "
+                f"must not ask for; if you trust it, name it yourself with `judge={config.judge}`"
             )
     for where, settings in config.all_settings().items():
         for key in (key for key in settings if key in RUN_CODE):
             if any(is_import_path(str(one)) for one in _each(settings[key])):
                 raise ConfigError(
-                    f"{_at(file, *where, key)}: '{key}' is {shown(settings[key])}, whose code would run, "
-                    "which no file may ask for; from Python, give these settings as a mapping"
+                    f"{_at(file, *where, key)}: '{key}' is {shown(settings[key])}, whose code would run, which a file "
+                    "must not ask for; if you trust it, give the settings of the study in Python as a mapping"
                 )
 
 

@@ -16,6 +16,7 @@ from penchant.errors import OutputError
 from penchant.evaluation.judges import FunctionJudge, Scorer
 from penchant.files import disk_errors_explained, write_atomically
 from penchant.studies.settings import StudyConfig
+from penchant.wording import shown
 
 __all__ = ["code_digest", "prompts_digest", "remember"]
 
@@ -35,15 +36,16 @@ def remember(folder: Path, config: StudyConfig, judge: str, digests: Mapping[str
             write_atomically(file, json.dumps(made_of, indent=2, ensure_ascii=False) + "\n")
         return
     before = json.loads(file.read_text(encoding="utf-8"))
-    fixed = "what its points share cannot change, so choose another `output=...`"
+    fixed = "the runs of one study must share it, so choose another `output=...`"
     if changed := next((key for key in made_of if key != "digests" and made_of[key] != before.get(key)), None):
         raise OutputError(
-            f"{folder}: was begun with {changed} = {before.get(changed)!r}, not {made_of[changed]!r}; {fixed}"
+            f"{folder}: this study began with {changed} = {shown(before.get(changed))}, not {shown(made_of[changed])}; "
+            f"{fixed}"
         )
     known = before.get("digests", {})
     if edited := next((key for key, digest in digests.items() if digest != known.get(key)), None):
         what = f"the code of the judge {judge}" if edited == "judge" else f"what {edited} = {made_of[edited]!r} holds"
-        raise OutputError(f"{folder}: {what} is not what it was begun with; {fixed}, or undo the change")
+        raise OutputError(f"{folder}: {what} has changed since this study began; {fixed}, or undo the change")
 
 
 def prompts_digest(prompts: Iterable[Prompt]) -> str:

@@ -71,18 +71,20 @@ class StudyConfig(Checked):
         for where, settings in self.all_settings().items():
             if section := next((key for key, value in settings.items() if isinstance(value, Mapping)), None):
                 whole = f"{section}.{next(iter(settings[section]), '...')}"
-                raise ValueError(f"{'.'.join(where)}: write the whole names of settings, `{whole}`, not sections")
+                raise ValueError(f"{'.'.join(where)}: write whole names of settings, such as `{whole}`, not sections")
             decided = SAID_OF_GROUND if where[0] in OF_GROUND else (*SAID_OF_GROUND, *SAID_OF_POINTS)
             if said := next((key for key in settings if key in decided), None):
-                raise ValueError(f"{'.'.join(where)}.{said}: the study says it of every training; leave it out")
+                raise ValueError(f"{'.'.join(where)}.{said}: the study sets it for every training run; leave it out")
         return self
 
     @model_validator(mode="after")
     def _all_is_read(self) -> StudyConfig:
         if self.demonstration_settings and self.demonstrations is None:
-            raise ValueError("demonstration_settings: there are no `demonstrations` to train on; leave it out")
+            raise ValueError("demonstration_settings: no file of `demonstrations` to train on is given; leave it out")
         if self.pairs is not None and "pool" in self.model_fields_set:
-            raise ValueError("pool: beside `pairs` no answers are sampled for preferences; leave one of them out")
+            raise ValueError(
+                "pool: no answers are sampled where `pairs` gives the preferences; leave out one of the two"
+            )
         return self
 
     def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -110,20 +112,20 @@ class FrontierConfig(StudyConfig):
             name = curve.method or label
             if name not in METHODS:
                 meant = nearest(name, METHODS)
-                hint = f"did you mean '{meant}'?" if meant else f"there are {', '.join(METHODS)}"
+                hint = f"did you mean '{meant}'?" if meant else f"choose from {', '.join(METHODS)}"
                 raise ValueError(f"methods.{label}: there is no method {shown(name)}; {hint}")
             if curve.scores == "learned" and not METHODS[name].samples:
                 raise ValueError(
-                    f"methods.{label}: {name} is trained on preferences and reads no `scores`; leave it out"
+                    f"methods.{label}.scores: {name} is trained on preferences and reads no scores; leave it out"
                 )
             own, how = f"methods.{label}.settings", METHODS[name]
             if how.strength in curve.settings:
-                raise ValueError(f"{own}.{how.strength}: its `strengths` say it; leave it out")
+                raise ValueError(f"{own}.{how.strength}: the `strengths` of the method set it; leave it out")
             _refuse_another_method(own, curve.settings, how)
             _refuse_another_method("settings", self.settings, how)
         strengths = {METHODS[curve.method or label].strength for label, curve in self.methods.items()}
         if len(strengths) == 1 and (key := strengths.pop()) in self.settings:
-            raise ValueError(f"settings.{key}: the `strengths` of every method say it; leave it out")
+            raise ValueError(f"settings.{key}: the `strengths` of every method set it; leave it out")
         return self
 
 
@@ -145,14 +147,16 @@ class SweepConfig(StudyConfig):
     @model_validator(mode="after")
     def _fits_together(self) -> SweepConfig:
         if self.method not in METHODS:
-            raise ValueError(f"method: there is none called {shown(self.method)}; there are {', '.join(METHODS)}")
+            raise ValueError(f"method: there is no method {shown(self.method)}; choose from {', '.join(METHODS)}")
         if empty := [name for name, values in self.grid.items() if not values]:
             raise ValueError(f"grid.{empty[0]}: holds no value; give at least one")
         method = METHODS[self.method]
         if self.scores == "learned" and not method.samples:
-            raise ValueError(f"scores: {self.method} is trained on preferences and reads none; leave it out")
+            raise ValueError(f"scores: {self.method} is trained on preferences and reads no scores; leave it out")
         if twice := next((key for key in self.settings if key in self.grid), None):
-            raise ValueError(f"settings.{twice}: the grid says it of every run; leave it out of one of them")
+            raise ValueError(
+                f"settings.{twice}: the grid sets it for every run; leave it out of the settings or of the grid"
+            )
         _refuse_another_method("settings", self.settings, method)
         for key, values in self.grid.items():
             for value in values:
@@ -165,6 +169,6 @@ def _refuse_another_method(where: str, settings: Mapping[str, Any], method: Meth
     for key, value in method.fixed.items():
         if key in settings and settings[key] != value:
             raise ValueError(
-                f"{where}.{key}: {shown(settings[key])} would not be {method.name}, which is {key} = {value!r}; leave "
+                f"{where}.{key}: got {shown(settings[key])}, but the method {method.name} sets it to {value!r}; leave "
                 "it out, or choose another method"
             )

@@ -76,9 +76,9 @@ class Sweep:
             nearest = min(self.places, key=lambda place: at_most(place.kl))
             return [
                 *table,
-                f"none is surely within {self.kl_budget:g} nats: the nearest is {nearest.place}, "
-                f"{in_words(nearest.kl)}, whose upper limit lies beyond; allow more, train less, or measure on "
-                "more prompts",
+                f"no run is surely within the budget of {self.kl_budget:g} nats: the nearest is {nearest.place} with "
+                f"a KL of {in_words(nearest.kl)}, whose upper limit is above it; raise kl_budget, train less, or "
+                "measure on more prompts",
             ]
         win = self.picked.win
         return [
@@ -161,7 +161,7 @@ def _go(
 ) -> tuple[Ground, Measured, list[Measured]]:
     """The ground, the measurements of the start, and every point."""
     if len({point.name for point in points}) < len(points):
-        raise ConfigError(f"{name}: two runs have the same name; let curves, strengths and seeds differ")
+        raise ConfigError(f"{name}: two runs would have the same name; give different curves, strengths and seeds")
     check_points(points, config, name)
     require_place(output)
     prepare_process()

@@ -156,7 +156,9 @@ class ColumnsWriter(Generic[Store]):
             if not values:
                 continue
             if name == "ids" and max(int(one.max()) for one in values) >= np.iinfo(np.uint32).max:
-                raise DataError("a token's id is above 4,294,967,294, which no vocabulary here has")
+                raise DataError(
+                    "a token id is above 4,294,967,294, the largest that can be stored; use another tokenizer"
+                )
             self._append(name, np.concatenate(values) if isinstance(values[0], np.ndarray) else np.array(values))
 
     def _append(self, name: str, values: NDArray[Any]) -> None:

@@ -61,7 +61,7 @@ class ChatEncoder:
         chosen = PLAIN if template == "plain" else template or own
         if not chosen:
             raise ModelError(
-                "the tokenizer has no chat template, so roles cannot be written down; "
+                "the tokenizer has no chat template, so it cannot write the roles of messages; "
                 'give `chat_template="plain"` for a model of raw text, or the path of a Jinja template'
             )
         self.tokenizer = tokenizer

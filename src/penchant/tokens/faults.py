@@ -59,9 +59,9 @@ class TokenFaults:
             "double_bos": "begin with the beginning-of-text token twice; the template writes it and the tokenizer adds "
             "it",
             "double_end": "end with two end tokens; remove the one that is written in the response's text",
-            "special_inside": f"hold a special token in the midst of what is scored ({shown}); remove it from the text",
-            "missing_end": "do not end with an end token, so the model cannot learn to stop; check eos_token and "
-            "template",
+            "special_inside": f"hold a special token inside the text that is scored ({shown}); remove it from the text",
+            "missing_end": "do not end with an end token, so the model cannot learn to stop; check the "
+            "tokenizer's eos_token and the chat template",
         }
         for code, (number, first) in self._found.items():
             yield Remark(code, texts[code], number, first)
@@ -90,7 +90,7 @@ def length_remarks(lengths: Mapping[str, Sequence[int]], encoder: ChatEncoder) -
     """Remarks on the tokenizer and on the lengths of chosen and rejected responses."""
     pad = getattr(encoder.tokenizer, "pad_token_id", None)
     if pad is not None and pad == encoder.tokenizer.eos_token_id:
-        text = "the pad token is the end token; Penchant never pads, but trainers that mask by pad forget the end token"
+        text = "the pad token is the end token; Penchant never pads, but trainers that mask pad tokens never teach it"
         yield Remark("pad_is_eos", text, 0, None)
     if lengths.get("chosen") and lengths.get("rejected"):
         ratio = float(np.mean(lengths["chosen"]) / np.mean(lengths["rejected"]))

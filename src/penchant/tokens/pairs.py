@@ -201,13 +201,13 @@ def tokenise_pairs(encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits
 
 def thinking_cut(limits: Limits, origin: Origin) -> Verdict:
     """The verdict on a response that would be cut before its answer."""
-    reason = f"at {limits.max_length} tokens the response is cut before its answer, in its thinking or behind it"
+    reason = f"the response is cut at {limits.max_length} tokens, in or right after its thinking, so its answer is lost"
     return Verdict(OpenThinkingError.code, origin, reason, _raise_or_drop(limits))
 
 
 def _raise_or_drop(limits: Limits) -> str:
     at_its_end = limits.context_length is not None and limits.max_length >= limits.context_length
-    return "drop the row, as the model takes no more" if at_its_end else "raise `max_length=...` or drop the row"
+    return "drop the row, as the model takes no more tokens" if at_its_end else "raise `max_length=...` or drop the row"
 
 
 def prompt_too_long(length: int, limit: int, origin: Origin, context_length: int | None = None) -> Verdict:

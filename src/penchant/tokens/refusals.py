@@ -30,4 +30,7 @@ class SpecialTokenError(BoundaryError):
     """A text of the row spells a special token, which would become that token."""
 
     code = "special_token"
-    fix = 'remove it, or say what it is: `special_tokens="text"` (characters) or `special_tokens="control"` (the token)'
+    fix = (
+        "remove it, or say how to read it: "
+        '`special_tokens="text"` (as characters) or `special_tokens="control"` (as the token)'
+    )

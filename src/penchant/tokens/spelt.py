@@ -23,7 +23,7 @@ def special_tokens_of(option: str | None) -> SpecialTokens:
     """The requested treatment, by default "refuse". Raises ConfigError."""
     found: dict[str | None, SpecialTokens] = {None: "refuse", "refuse": "refuse", "text": "text", "control": "control"}
     if option not in found:
-        raise ConfigError(f"special_tokens is refuse, text or control, got {option!r}; choose one of them")
+        raise ConfigError(f"special_tokens must be refuse, text or control, got {option!r}; choose one of them")
     return found[option]
 
 
@@ -70,7 +70,7 @@ class SpeltTokens:
         text, strays = written.text, written.strays(self.pattern) if self.pattern else []
         if strays is None or (strays and self.manner == "refuse"):
             which = "a special token" if strays is None else f"the special token {text[slice(*strays[0])]}"
-            raise SpecialTokenError(f"texts of the prompt that stand beside each other together spell {which}")
+            raise SpecialTokenError(f"two neighbouring texts of the prompt together spell {which}")
         for start, end in reversed(strays):
             text = text[:start] + self._mark(text[start:end]) + text[end:]
         return text

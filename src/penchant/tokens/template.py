@@ -109,7 +109,7 @@ class ChatTemplate:
         if thought:
             raise NotWrittenError("the chat template leaves out the response's reasoning")
         opened = f", as it opens {THINK_OPEN} and the response has no reasoning" if _opens_thinking(before) else ""
-        raise BoundaryError(f"the chat template does not continue its own prompt when the response is added{opened}")
+        raise BoundaryError(f"the chat template writes the prompt differently once the response is added{opened}")
 
     def _require_answer(self, message: Message) -> None:
         """Raise OpenThinkingError for unclosed reasoning, or reasoning without an answer or a call after it."""
@@ -125,7 +125,9 @@ class ChatTemplate:
     def _require_no_strays(self, written: Written, start: int) -> None:
         strays = written.strays(self._spelling) if self._spelling else []
         if strays is None or any(begin >= start for begin, _ in strays):
-            raise SpecialTokenError("the response spells a special token together with what is written beside it")
+            raise SpecialTokenError(
+                "the response and the text that the template writes beside it together spell a special token"
+            )
 
     def _spellings(
         self, prompt: Sequence[Message], message: Message, thought: str, answer: Message, before: str
@@ -179,7 +181,7 @@ class ChatTemplate:
                 line = error.lineno - self._clock.num_lines_before
                 raise ModelError(f"the chat template is not Jinja ({error}, line {line}); fix it") from error
             except TimeoutError as error:
-                raise ModelError(f"the chat template writes without an end ({error}); fix it") from error
+                raise ModelError(f"the chat template does not finish ({error}); fix it") from error
             except Exception as error:  # its own raise_exception, or untrusted code that fails in any way
                 first = first or error
         assert first is not None

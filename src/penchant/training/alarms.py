@@ -113,7 +113,7 @@ class Alarms:
         if self.best is None or not any(alarm["action"] == "keep_best" for alarm in self.raised):
             return {}
         loop.record.take_best(loop.parameters)
-        loop.reporter.say(f"the model of step {self.best[1]} is written, of the lowest held-out loss")
+        loop.reporter.say(f"the model of step {self.best[1]} is written, which had the lowest held-out loss")
         return {"model_of_step": self.best[1]}
 
     def resume(self, record: RunRecord, state: Mapping[str, Any]) -> None:

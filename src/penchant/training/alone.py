@@ -38,8 +38,8 @@ def alone_in_run(path: Path, command: str) -> Iterator[None]:
 
 def _how_to_go_on(path: Path) -> str:
     if not (path / "run.json").is_file():
-        return "the run had not begun, give the same command again"
+        return "the run had not begun; give the same command again"
     if read_ledger(path).get("status") != "finished":
         return "continue with `resume=True`"
     is_whole = RunFolder(path).report.exists()
-    return "the run is finished" if is_whole else "the run is finished, `resume=True` writes its report"
+    return "the run is finished" if is_whole else "the run is finished; `resume=True` writes its report"

@@ -116,8 +116,8 @@ def dotted(arguments: Mapping[str, Any]) -> dict[str, Any]:
     for name in arguments:
         if name not in SETTING_OF:
             meant = PARTS.get(name) or nearest(name, SETTING_OF)
-            hint = f"did you mean `{meant}=...`?" if meant else f"there are {', '.join(SETTING_OF)}."
-            raise ConfigError(f"there is no argument {name!r}; {hint} All other settings go into `settings=...`")
+            hint = f"did you mean `{meant}=...`?" if meant else f"choose from {', '.join(SETTING_OF)}."
+            raise ConfigError(f"there is no argument {name!r}; {hint} Any setting can be given in `settings=...`")
     lora = arguments.get("lora")
     return {SETTING_OF[name]: value for name, value in arguments.items()} | {"model.lora": {} if lora is True else lora}
 

@@ -94,7 +94,7 @@ def own_metrics(callback: Callback, training: Training, row: Mapping[str, Any]) 
             found[name] = value if type(value) in (int, float) else _number(value)
         except (TypeError, ValueError, RuntimeError):
             raise ConfigError(
-                f"{type(callback).__name__}.on_evaluation: the metric {name!r} is {value!r}; return numbers"
+                f"{type(callback).__name__}.on_evaluation: the metric {name!r} is {value!r:.80}; return a number"
             ) from None
     return found
 

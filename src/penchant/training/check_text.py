@@ -34,7 +34,7 @@ def _rows(report: CheckReport, limit: int | None) -> Iterator[Part]:
     rows = "1 row" if num_rows == 1 else f"{num_rows:,} rows"
     yield Line(f"{rows} of {report.kind}, format {report.format}; {report.num_bad} cannot be used", "heading")
     if report.kind == "labelled":
-        yield '`penchant dpo` with `objective="kto"` reads them so; `penchant sft` imitates all that no label calls bad'
+        yield '`penchant dpo` with `objective="kto"` reads them so; `penchant sft` imitates all not labelled bad'
     for code, number in sorted(report.rows.items(), key=lambda item: (item[0] != "keep", -item[1])):
         yield f"  {number:>7} {code:<22} {CODES[code].severity:<8} {CODES[code].meaning}"
     problems = sorted(report.problems, key=lambda verdict: verdict.severity != "error")

@@ -23,9 +23,9 @@ from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.data.reading import no_search_for_cycles
 from penchant.errors import ConfigError
-from penchant.models.encoder import TextSide, load_text_side
+from penchant.models.encoder import TextSide, load_text_side, read_chat_template
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import load_model, read_chat_template
+from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics, computing
 from penchant.models.similarity import ches_of_pairs
 from penchant.progress import Reporter, counted
@@ -203,7 +203,9 @@ def with_ches(
     """The report with the similarity of its first pairs. Raises ConfigError for other kinds, and ModelError."""
     pairs = [item for item in report.items if isinstance(item, EncodedPair)]
     if not pairs:
-        raise ConfigError(f"ches: these are {report.kind}, and it compares the sides of pairs; leave it out")
+        raise ConfigError(
+            f"`ches=True` compares the two sides of preference pairs, but the data are {report.kind}; leave it out"
+        )
     with computing():
         loaded = model
         if isinstance(loaded, str):

@@ -179,8 +179,8 @@ class DataConfig(Section):
     def _prompt_leaves_room(self) -> DataConfig:
         if self.max_prompt_length is not None and self.max_prompt_length >= self.max_length:
             raise ValueError(
-                f"max_prompt_length ({self.max_prompt_length}) leaves no room within max_length ({self.max_length}); "
-                "lower the one or raise the other"
+                f"data.max_prompt_length is {self.max_prompt_length}, which leaves no room for a response within "
+                f"data.max_length, {self.max_length}; lower it"
             )
         return self
 
@@ -419,13 +419,13 @@ class RunConfig(Section):
     def _quantised_weights_stay_and_are_their_own_reference(self) -> Self:
         if self.model.quantisation is not None and self.model.lora is None:
             raise ValueError(
-                "model.quantisation is of weights that are not trained: set model.lora too, or leave it out (an "
-                "adapter that is trained further has the base that it had)"
+                "model.quantisation is only read with model.lora, as quantised weights cannot be trained; set "
+                "model.lora too, or leave it out (an adapter that is trained further keeps the base that it had)"
             )
         if self.model.quantisation is not None and self.model.reference is not None:
             raise ValueError(
-                "model.reference: the reference of a quantised model is itself, without the adapter; leave out one of "
-                "model.reference and model.quantisation"
+                "model.reference is not read with model.quantisation, which keeps the model without its adapter as the "
+                "reference; leave out one of the two"
             )
         return self
 

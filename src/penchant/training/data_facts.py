@@ -112,12 +112,13 @@ def require_pairs(data: Data) -> None:
     kinds = kinds_of(data)
     if labelled := next((name for name, kind in kinds.items() if kind == "labelled"), None):
         raise DataError(
-            f"{labelled}: its responses are labelled one by one, and this objective reads pairs; choose "
+            f"{labelled}: its responses are labelled one by one, but this objective reads pairs; choose "
             '`objective="kto"` or `objective="bco"`'
         )
     if other := next((name for name, kind in kinds.items() if kind == "demonstrations"), None):
         raise DataError(
-            f"{other}: holds demonstrations, and this objective reads pairs; leave it out, or train on it apart"
+            f"{other}: holds demonstrations, but this objective reads pairs; leave it out, or use it with `penchant "
+            "sft`"
         )
 
 

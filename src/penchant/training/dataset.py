@@ -139,8 +139,8 @@ def prompt_dataset(
     longest = min(config.max_length, model.context_length)
     if room >= longest:
         raise ConfigError(
-            f"a response of {room} tokens leaves no room for a prompt within {longest}; lower max_new_tokens, or raise "
-            "data.max_length where the model takes more"
+            f"sampling.max_new_tokens is {room}, which leaves no room for a prompt within {longest} tokens; lower it, "
+            "or raise data.max_length where the model takes more"
         )
     asked = config.model_copy(update={"max_prompt_length": min(config.max_prompt_length or longest, longest - room)})
 

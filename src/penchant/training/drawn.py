@@ -25,7 +25,7 @@ def require_decided(rows: Rows, judge: str) -> None:
     if shares and min(shares) == 1:
         num = int(sum(row.get("drawn/responses", 0) for row in rows))
         raise TrainingError(
-            f"the judge {judge} told no two of the {num:,} responses to a prompt apart in any of the {len(shares):,} "
-            "steps, so nothing could be learned and no model was written; look at its scores of some samples, or take "
-            "another judge"
+            f"in all {len(shares):,} steps, the judge {judge} judged all responses to a prompt as equally good "
+            f"({num:,} responses), so nothing could be learned and no model was written; look at its answers on some "
+            "samples, or choose another judge"
         )

@@ -13,9 +13,11 @@ from penchant.errors import ConfigError, OutputError
 from penchant.files.place import require_place
 from penchant.files.whole import disk_errors_explained, write_atomically
 from penchant.models.digests import run_of
+from penchant.models.encoder import read_chat_template
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import load_model, read_chat_template, resolve
+from penchant.models.load import load_model
 from penchant.models.merging import save_merged
+from penchant.models.names import resolve
 from penchant.models.numerics import choose_numerics
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.models.reward_model import RewardModel
@@ -59,20 +61,22 @@ def export(
     """
     if merged is None and gguf is None:
         raise ConfigError(
-            "an export needs a place: `merged=...` for a folder, `gguf=...` for one file; give one or both"
+            "nothing to write is named; give `merged=...` for a folder, `gguf=...` for a GGUF file, or both"
         )
-    for name, given, of, missing in (
-        ("gguf_type", gguf_type is not None, "a GGUF file, and none is written; give `gguf=...`", gguf),
-        ("ollama", ollama, "a GGUF file, and none is written; give `gguf=...`", gguf),
-        ("dtype", dtype is not None, "a folder, and none is written; give `merged=...`", merged),
-        ("private", private is not None, "what is sent to the Hub, and nothing is; give `push=...`", push),
+    for name, given, needed, there in (
+        ("gguf_type", gguf_type is not None, "gguf", gguf),
+        ("ollama", ollama, "gguf", gguf),
+        ("dtype", dtype is not None, "merged", merged),
+        ("private", private is not None, "push", push),
     ):
-        if given and missing is None:
-            raise ConfigError(f"{name} is of {of}, or leave it out")
+        if given and there is None:
+            raise ConfigError(f"`{name}=...` is only read with `{needed}=...`; give both, or leave it out")
     if merged is not None and gguf is not None and merged.resolve() == gguf.resolve():
-        raise ConfigError(f"{merged}: cannot be a folder and a GGUF file; give `merged=...` and `gguf=...` two places")
+        raise ConfigError(
+            f"{merged}: cannot be both a folder and a GGUF file; give `merged=...` and `gguf=...` different paths"
+        )
     if push is not None and merged is None:
-        raise ConfigError("what is sent to the Hub is the folder that is written; give `merged=...` beside `push=...`")
+        raise ConfigError("`push=...` uploads the folder of `merged=...`, which is not given; give both")
     private = private is not False
     destination = None if push is None else Destination(push, private=private)
     if gguf is not None:
@@ -188,12 +192,12 @@ def _loaded(
 def _require_text(model: str | LanguageModel) -> None:
     if isinstance(model, RewardModel) or (isinstance(model, str) and names_reward_model(model)):
         name = model if isinstance(model, str) else model.name
-        raise ConfigError(f"{name}: reward models are not written as GGUF files; give `merged=...` for a folder")
+        raise ConfigError(f"{name}: a reward model cannot be written as a GGUF file; give `merged=...` for a folder")
 
 
 def _require_new_folder(merged: Path, dtype: str) -> None:
     if dtype not in DTYPES:
-        raise ConfigError(f"dtype is one of {', '.join(DTYPES)}, got '{dtype}'; choose one of them")
+        raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, got '{dtype}'")
     if merged.exists() and (not merged.is_dir() or any(merged.iterdir())):
         raise OutputError(f"{merged}: exists and is not an empty folder; choose another `merged=...`")
     require_place(merged, "`merged=...`")
@@ -203,7 +207,7 @@ def _require_new_file(gguf: Path, gguf_type: str) -> None:
     from penchant.models.gguf import TYPES
 
     if gguf_type not in TYPES:
-        raise ConfigError(f"gguf_type is one of {', '.join(TYPES)}, got '{gguf_type}'; choose one of them")
+        raise ConfigError(f"gguf_type must be one of {', '.join(TYPES)}, got '{gguf_type}'")
     if gguf.exists():
         raise OutputError(f"{gguf}: exists; choose another `gguf=...`")
     require_place(gguf, "`gguf=...`")

@@ -38,7 +38,7 @@ class Failures:
         """The parts that failed, in words."""
         if self.parts:
             found = ", ".join(f"{number} {code}" for code, number in self.parts_by_code().items())
-            yield f"left out {len(self.parts)} of the pairs or responses of rows that have others: {found}"
+            yield f"left out {len(self.parts)} pairs or responses of rows that keep others: {found}"
 
 
 class FailuresSoFar:

@@ -32,7 +32,9 @@ def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
 def require_gradient(loss: Tensor) -> None:
     """Raise ConfigError if the loss has no gradient."""
     if not loss.requires_grad:
-        raise ConfigError("the loss does not depend on the model, so there is nothing to learn; detach nothing in it")
+        raise ConfigError(
+            "the loss does not depend on the model, so there is nothing to learn; do not detach its log-probs"
+        )
 
 
 def require_rewards_of_zero(result: StepResult[Any]) -> None:
@@ -42,7 +44,7 @@ def require_rewards_of_zero(result: StepResult[Any]) -> None:
     )
     if not max(worst) <= 1e-3 * max(1.0, sum(size)):
         raise TrainingError(
-            f"before the first step rewards must be zero, as the policy is its own reference; got {max(worst):.3g} "
+            f"before the first step all rewards must be 0, as the policy is still its reference; got {max(worst):.3g} "
             f"and a loss of {result.means['loss']:.4f} (ln 2 = {math.log(2):.4f} is expected of DPO); nothing was "
             "trained"
         )
@@ -59,6 +61,7 @@ def say_not_finite(
     what = f"step {step + 1}: loss or gradient is not finite in a batch with {rows}"
     if num_in_a_row >= most:
         raise TrainingError(
-            f"{what}; {num_in_a_row} steps in a row, so training stopped; lower the learning rate or look at these rows"
+            f"{what}; {num_in_a_row} steps in a row, so training stopped; lower optimiser.learning_rate, or look at "
+            "these rows"
         )
     say(f"{what}; the step was skipped")

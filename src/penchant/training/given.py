@@ -58,7 +58,7 @@ class Given:
         """Collect the arguments that are in memory. Raises ConfigError for invalid callbacks."""
         own = objective if callable(objective) else None
         if isinstance(callbacks, Callback) or not all(isinstance(one, Callback) for one in callbacks):
-            raise ConfigError("callbacks is a list of penchant.Callback objects; give [MyCallback()]")
+            raise ConfigError("callbacks must be a list of penchant.Callback objects; give [MyCallback()]")
         return cls(loaded_of(model), loaded_of(reference), None if _are_paths(data) else data, own, callbacks)
 
     @staticmethod

@@ -24,7 +24,7 @@ class Destination:
     def __init__(self, name: str, *, private: bool = True) -> None:
         """Raises ConfigError for an invalid name."""
         if not NAME.fullmatch(name):
-            raise ConfigError(f"`push=...` is a repository on the Hub, as owner/name, got '{name}'; write it so")
+            raise ConfigError(f"`push=...` must be a repository on the Hub, owner/name, got '{name}'")
         self.name, self.private = name, private
 
     def require_ready(self) -> None:
@@ -37,7 +37,7 @@ class Destination:
                 HfApi().whoami()
             except LocalTokenNotFoundError as error:
                 raise OutputError(
-                    f"{self.name}: not logged in to the Hub; run hf auth login, or set HF_TOKEN"
+                    f"{self.name}: you are not logged in to the Hub; run `hf auth login`, or set HF_TOKEN"
                 ) from error
             try:
                 there = HfApi().repo_info(self.name, repo_type="model")
@@ -45,7 +45,7 @@ class Destination:
                 return
         if self.private and not there.private:
             raise OutputError(
-                f"{self.name}: is there already and everybody may read it; give `private=False`, or another name"
+                f"{self.name}: this repository exists and is public; give `private=False`, or another name"
             )
 
     def send(self, folder: Path) -> str:
@@ -68,6 +68,6 @@ class Destination:
             raise
         except Exception as error:  # the Hub client raises many kinds of errors
             raise OutputError(
-                f"{self.name}: the Hub did not take it ({reason_of(error)}); check the network, the name, and the "
+                f"{self.name}: the upload to the Hub failed ({reason_of(error)}); check the network, the name, and the "
                 "rights of your token"
             ) from error

@@ -74,7 +74,7 @@ def found_or_made(
             try:
                 stack.enter_context(exclusive(lock, "another run writes these tokens"))
             except OutputError:
-                say("another run is making the tokens of these data; waiting for it")
+                say("another run is tokenising the same data; waiting for it")
                 _wait_while(lock)
                 continue
             if _opened(place, read, lambda _: None) is None:
@@ -91,7 +91,7 @@ def _opened(place: Path, read: Callable[[Path], Found], say: Callable[[str], Non
     except FileNotFoundError:
         return None
     except (DamagedStore, ValueError, KeyError) as error:
-        say(f"{place}: the kept tokens are damaged ({error}); they are made again")
+        say(f"{place}: the stored tokens are damaged ({error}); the data are tokenised again")
         return None
     return found
 

@@ -22,7 +22,7 @@ from penchant.wording import sanitise
 
 __all__ = ["Origin", "lineage"]
 
-NOT_RECORDED = "from before this was recorded"
+NOT_RECORDED = "not recorded when it was written"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def live_beside(model: LanguageModel, live: LiveReference | None) -> LiveReferen
     """
     if model.sharded is not None:
         raise ConfigError(
-            "parallel.mode: the reference runs beside the policy in every step, which is not sharded; set it to "
+            "parallel.mode: the reference runs beside the policy in every step, which cannot be sharded; set it to "
             "replicated, or choose an objective that does not read the sequential KL"
         )
     if live is None:
@@ -42,6 +42,6 @@ def live_beside(model: LanguageModel, live: LiveReference | None) -> LiveReferen
         if model.shares != other.shares:
             raise ConfigError(
                 f"model.reference: one of {model.name} and {other.name} shares prefixes exactly and the other does "
-                "not, so they do not run on the same trees; set model.share_prefixes to false"
+                "not, so they cannot run together; set model.share_prefixes to false"
             )
     return live

@@ -47,7 +47,7 @@ from penchant.training.task import Encoded, Task
 __all__ = ["NextTokens", "Preferences", "Recipe", "choose_recipe", "usual_learning_rate"]
 
 NO_MEAN = (
-    "dpo.moving_reference: the mean of two adapters is not an adapter of their rank, so a reference cannot follow one"
+    "dpo.moving_reference: the mean of two adapters is no adapter of their rank, so no reference can follow an adapter"
 )
 
 
@@ -177,7 +177,7 @@ def choose_recipe(run: RunConfig, own: Callable[[PairBatch], Tensor] | None = No
         return Rewards(run.reward.centring)
     if isinstance(run, DPOConfig) and run.sampling is not None:
         raise ConfigError(
-            "sampling: responses are written only while training online; give `online=...` too, or leave it out"
+            "sampling: its settings are only read while training online; give `online=...` too, or leave them out"
         )
     return choose_objective(run, own) if isinstance(run, DPOConfig) else NextTokens()
 
@@ -215,11 +215,11 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
         ),
         (
             bool(run.dpo.sft_weight) and labelled,
-            f"dpo.sft_weight is not read by {row.name}, whose responses have no partner; leave it out",
+            f"dpo.sft_weight is not read by {row.name}, which reads single responses; leave it out",
         ),
         (
             bool(run.dpo.sft_weight) and row.token_weights is not None,
-            f"dpo.sft_weight is an unweighted mean over tokens, and {row.name} weights them; leave it out",
+            f"dpo.sft_weight averages tokens without weights, but {row.name} weights them; leave it out",
         ),
         (
             bool(run.dpo.sft_weight) and row.name == "sft",
@@ -227,23 +227,27 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
         ),
         (
             run.dpo.weighting == "wpo" and (labelled or row.batch_coupled),
-            f"dpo.weighting: wpo weighs single pairs, and {row.name} has none; leave it out",
+            f"dpo.weighting: wpo weights each pair by itself, but {row.name} does not read pairs one by one; leave it "
+            "out",
         ),
         (
             run.dpo.band is not None and labelled,
-            f"dpo.band is not read by {row.name}, whose responses have no partner; leave it out",
+            f"dpo.band is not read by {row.name}, which reads single responses; leave it out",
         ),
         (
             run.dpo.band is not None and "kl" in row.reads,
-            f"dpo.band weighs two log-probs, and {row.name} moves a pair by its sequential KL too; leave it out",
+            f"dpo.band bounds the gradients of two log-probs, but {row.name} also reads the sequential KL; leave it "
+            "out",
         ),
         (
             run.optimiser.router_loss > 0 and "kl" in row.reads,
-            f"optimiser.router_loss would hear the reference too, which {row.name} runs in every step; leave it out",
+            f"optimiser.router_loss would also count the routers of the reference, which {row.name} runs in every "
+            "step; leave it out",
         ),
         (
             (labelled or row.batch_coupled) and "kl" in row.reads,
-            f"dpo.objective: the sequential KL is measured of single pairs, and {row.name} has none; use another",
+            f"dpo.objective: {row.name} reads the sequential KL, which needs an objective that reads pairs one by "
+            "one; choose another",
         ),
         (
             moving and not row.needs_reference,
@@ -251,7 +255,8 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
         ),
         (
             moving and row.memory is not None,
-            f"dpo.moving_reference changes what {row.name} remembers of earlier batches; leave it out",
+            f"dpo.moving_reference would falsify the running means that {row.name} keeps of earlier batches; leave it "
+            "out",
         ),
         (
             moving and run.model.lora is not None,
@@ -281,8 +286,8 @@ def _refuse_unread_labels(row: Objective, labels: NDArray[np.float64]) -> None:
         raise ConfigError(f"dpo.objective: {error}") from error
     if row.batch_coupled and bool((weights != 1).any()):
         raise ConfigError(
-            f"dpo.objective: {row.name} compares the pairs of a batch, which have no weight there, but some have one; "
-            "remove the weights or use an objective of single pairs"
+            f"dpo.objective: {row.name} compares the pairs of a batch with each other and reads no weights, but some "
+            "pairs have one; remove the weights, or choose an objective that reads each pair by itself"
         )
 
 

@@ -57,7 +57,7 @@ def require_moments(config: OptimiserConfig, device: torch.device) -> None:
     if config.moments == "8bit":
         bitsandbytes("optimiser.moments")
         if device.type not in ("cpu", "cuda"):
-            raise ConfigError(f"optimiser.moments: there are none in 8 bits on {device.type}; leave it out")
+            raise ConfigError(f"optimiser.moments: 8-bit moments are not available on {device.type}; leave it out")
 
 
 def release(

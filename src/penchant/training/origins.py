@@ -11,7 +11,7 @@ from penchant.data.given import FileSource
 from penchant.data.standard_input import NAME as STANDARD_INPUT
 from penchant.models.digests import digests_of_base, file_sha256, run_of, weights_digest
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import base_of, resolve
+from penchant.models.names import base_of, resolve
 from penchant.training.config import ModelConfig
 from penchant.training.provenance import read_provenance
 

@@ -19,9 +19,9 @@ from penchant.feedback.snapshots import resolve_projects
 from penchant.models.blueprint import Blueprint, read_config
 from penchant.models.config_types import AdapterTypes, require_types
 from penchant.models.devices import DEVICES, Device, device_called, memory_without_swap
-from penchant.models.encoder import load_text_side
+from penchant.models.encoder import load_text_side, read_chat_template
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import base_of, read_chat_template, resolve
+from penchant.models.names import base_of, resolve
 from penchant.models.network import is_reward_folder, read_json
 from penchant.models.numerics import choose_numerics, computing
 from penchant.models.quantised import is_quantised, says_quantised

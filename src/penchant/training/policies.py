@@ -13,11 +13,13 @@ from penchant.errors import ConfigError
 from penchant.files.whole import disk_errors_explained
 from penchant.models import adapters, saving
 from penchant.models.cache import cache_folder
+from penchant.models.encoder import read_chat_template
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
 from penchant.models.live_reference import LiveReference
-from penchant.models.load import base_of, load_model, read_chat_template, resolve
+from penchant.models.load import load_model
 from penchant.models.matmul import arithmetic
+from penchant.models.names import base_of, resolve
 from penchant.models.numerics import choose_numerics
 from penchant.models.quantised import is_quantised, quantise
 from penchant.models.reward_folder import load_reward_model, names_reward_model
@@ -101,8 +103,8 @@ def load_trainee(
     require_moments(run.optimiser, model.numerics.device)
     if run.model.reference is not None and is_quantised(model.network):
         raise ConfigError(
-            "model.reference: the policy has a quantised base, and its reference is the policy before training; "
-            "leave it out"
+            "model.reference is not read for a policy with a quantised base, which keeps the policy before training as "
+            "the reference; leave it out"
         )
     if kind is RewardModel and not isinstance(model, RewardModel):
         model = reward_model_of(model)
@@ -206,10 +208,10 @@ def _refuse_what_a_loaded_model_brings(run: RunConfig, loaded: LanguageModel) ->
         given.append("data.special_tokens")
     if given:
         raise ConfigError(
-            f"{', '.join(given)}: the model is loaded already; give this to `penchant.load`, or a model's name here"
+            f"{', '.join(given)}: the model is loaded already; give this to `penchant.load`, or name the model here"
         )
     if loaded.in_memory and run.model.lora is not None and run.output is not None:
         raise ConfigError(
-            "model.lora: a saved adapter names the folder of its base model, and this model has none; "
-            "write it with `run.export` first, or leave out the output"
+            "model.lora: a saved adapter names the folder of its base model, but this model is only in memory; "
+            "write it with `run.export` first, or leave out `output=...`"
         )

@@ -92,7 +92,7 @@ def propose(facts: Facts) -> list[Proposal]:
 def proposals(config: DPOConfig, reporter: Reporter, given: Given | None = None) -> list[Proposal]:
     """Propose settings for this model and these data; nothing is trained or written. Raises UserError."""
     if num_processes() > 1:
-        raise ConfigError("`advise=True` proposes settings in one process, and several were asked for; start one")
+        raise ConfigError("`advise=True` proposes settings in one process, but several were started; start one")
     given = given or Given()
     files = config.data.files if given.data is None else given.data
     data = config.data.read_options(config.seed).sources(files)
@@ -155,12 +155,15 @@ def _repeated(noise: WinRate | None) -> str:
 def _learning_rate(facts: Facts, steps: int) -> tuple[float, str]:
     """The default learning rate of training."""
     rate = preference_peak(steps) * (10 if facts.is_adapter else 1)
-    return rate, f"for {steps:,} steps: fewer steps need a higher rate to move at all, more steps bear only a lower one"
+    return (
+        rate,
+        f"for {steps:,} steps: fewer steps need a higher rate to move at all, more steps allow only a lower one",
+    )
 
 
 def _why_epochs(facts: Facts, epochs: int) -> str:
     if epochs > 1:
-        return f"one would be {facts.steps(1)} steps, which move little; more than {epochs} learn so few pairs by heart"
+        return f"one epoch is {facts.steps(1)} steps, which move little; more than {epochs} learn so few pairs by heart"
     return f"{facts.steps(1):,} steps; direct methods learn pairs by heart within the second (arXiv 2406.02900)"
 
 

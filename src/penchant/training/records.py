@@ -79,8 +79,8 @@ def read_rows_written(path: Path, say: Say = lambda _: None) -> list[dict[str, A
     if damaged:
         number, why = next(iter(damaged.items()))
         say(
-            f"{path}:{_some(list(damaged))}: not readable as a row of a run (line {number}: {why}); left out, the "
-            f"other {len(rows)} rows are kept"
+            f"{path}:{_some(list(damaged))}: cannot be read as a row of a run (line {number}: {why}); left out, and "
+            f"the other {len(rows)} rows are kept"
         )
     return rows
 
@@ -104,7 +104,7 @@ def keep_rows(path: Path, step: int, say: Say = lambda _: None, *, evaluated: bo
     if path.is_file():
         write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
     if path.name == "metrics.jsonl" and (lost := sorted(set(range(1, step + 1)) - {row["step"] for row in kept})):
-        say(f"{path}: holds nothing of step {_some(lost)}; training continues, its record stays incomplete")
+        say(f"{path}: holds no row of step {_some(lost)}; training continues, but its record stays incomplete")
 
 
 def _some(numbers: Sequence[int]) -> str:

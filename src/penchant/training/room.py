@@ -17,7 +17,7 @@ from penchant.errors import ConfigError, UserError
 from penchant.models.config_check import read_shapes
 from penchant.models.devices import Device, device_of_run, memory_without_swap
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import base_of, resolve
+from penchant.models.names import base_of, resolve
 from penchant.models.numerics import choose_numerics
 from penchant.models.reward_model import RewardModel
 from penchant.progress import Reporter, Silent

@@ -20,7 +20,7 @@ from penchant.data.given import Data
 from penchant.errors import ConfigError
 from penchant.feedback.snapshots import resolve_projects
 from penchant.files.place import require_place
-from penchant.models.load import require_named
+from penchant.models.names import require_named
 from penchant.models.numerics import computing
 from penchant.models.routers import Routers
 from penchant.process import was_restarted
@@ -154,7 +154,7 @@ def train(
     if config.output is not None:
         require_usable(Path(config.output), resume=resume)
     elif resume:
-        raise ConfigError("resume continues a run in a folder; name it: `output=...`")
+        raise ConfigError("`resume=True` continues a run in a folder, but none is named; give `output=...`")
     data = config.data.read_options(config.seed).sources(data)  # iterators can be read only once
     for name, loaded in ((config.model.name, given.model), (config.model.reference, given.reference)):
         if name is not None and loaded is None:

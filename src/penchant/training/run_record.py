@@ -68,8 +68,8 @@ class RunRecord:
         for name, what in BEGUN_WITH.items():
             if self.ledger.get(name, facts.get(name)) != facts.get(name):
                 raise OutputError(
-                    f"{self.path}: the run was started with {what} other than the present one; restore it, or "
-                    "leave out `resume=True` and begin in another `output=...`"
+                    f"{self.path}: {what} changed since the run was started; restore the original, or leave out "
+                    "`resume=True` and begin in another `output=...`"
                 )
         self.note(**facts)
 

@@ -61,7 +61,7 @@ def write_runs_report(runs: Sequence[Path], path: Path, say: Say = lambda _: Non
 def page_of_runs(runs: Sequence[RunData], language: str = "en") -> str:
     """The page of several runs. Raises ConfigError for fewer than two."""
     if len(runs) < 2:
-        raise ConfigError("a page of several runs needs two or more; name their folders")
+        raise ConfigError(f"a comparison of runs needs two or more, got {len(runs)}; name their folders")
     return render_runs(runs, language)
 
 

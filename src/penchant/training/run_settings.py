@@ -37,8 +37,8 @@ def require_same_settings(file: Path, began_with: Mapping[str, Any], config: Run
         )
     if changed := sorted(_differences(_filled_in(began_with, config), config.model_dump(mode="json"))):
         raise OutputError(
-            f"{file.parent}: the run was begun with another {', '.join(changed)}; resume with the same settings "
-            f"(they are in {file})"
+            f"{file.parent}: the run was begun with other values of {', '.join(changed)}; resume with the same "
+            f"settings (they are in {file})"
         )
 
 
@@ -53,9 +53,9 @@ def _settings_in(file: Path) -> dict[str, Any]:
         if not isinstance(settings, dict):
             raise ValueError("it holds no settings")
         if strange := [key for key in settings if not isinstance(key, str)]:
-            raise ValueError(f"{strange[0]!r} is no setting")
+            raise ValueError(f"{strange[0]!r} is not a setting")
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise OutputError(f"{file}: cannot be read ({reason_of(error)}); delete it, it is written again") from error
+        raise OutputError(f"{file}: cannot be read ({reason_of(error)}); delete it, and it is written again") from error
     return settings
 
 

@@ -18,7 +18,7 @@ from penchant.training.arguments import setting_meant
 from penchant.training.presets import preset_named
 from penchant.wording import nearest, shown
 
-__all__ = ["REQUIRED", "RUN_CODE", "build_config", "known_keys", "settings_of"]
+__all__ = ["REQUIRED", "RUN_CODE", "build_config", "known_keys", "settings_of", "wrong_value"]
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -230,7 +230,7 @@ def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> 
     near = meant if meant in keys else of_a_section or nearest(key, keys)
     section = f"{key.rpartition('.')[0]}."
     there = [k for k in leaves if k.startswith(section)] or list(dict.fromkeys(k.partition(".")[0] for k in keys))
-    hint = f"did you mean '{near}'?" if near else f"there are {', '.join(there)}"
+    hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(there)}"
     raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
 
 
@@ -249,13 +249,24 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> str:
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
     if problem["type"] == "missing":
         return f"the setting '{key}' is missing; give it as an argument or in the file of `config=...`"
-    if not key:
-        return message  # of several settings, which says what to do
-    if key not in merged and problem["type"] == "value_error":
-        return f"{key}: {message}"  # of several settings of one section
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error" and key not in merged:  # a sentence of ours about several settings
+        return message
     value, where = merged.get(key, (problem.get("input"), "the configuration"))
-    return f"{where}: '{key}' is {shown(value)}: {message}; correct it"
+    return f"{where}: {wrong_value(key, value, message)}"
+
+
+def wrong_value(key: str, value: object, message: str) -> str:
+    """A sentence about an invalid value of a setting, from pydantic's message or one of ours.
+
+    Example:
+        >>> wrong_value("seed", -1, "Input should be greater than or equal to 0")
+        "'seed' must be greater than or equal to 0, got -1"
+    """
+    if message.startswith("Input should be "):
+        must = message.removeprefix("Input should be ").partition(", unable to ")[0]
+        return f"'{key}' must be {must}, got {shown(value)}"
+    advice = "" if "; " in message else "; correct it"
+    return f"'{key}' is {shown(value)}: {message[:1].lower()}{message[1:]}{advice}"

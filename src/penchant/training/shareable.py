@@ -22,13 +22,13 @@ def require_shareable(config: RunConfig, processes: int) -> None:
         raise ConfigError(f"parallel.mode: {words}")
     if config.parallel.offload and config.parallel.mode != "sharded":
         raise ConfigError(
-            f"parallel.offload: only a sharded model is offloaded, but parallel.mode is {config.parallel.mode}; set "
-            "parallel.mode=sharded, or leave parallel.offload out"
+            f"parallel.offload: only a sharded model can be offloaded, but parallel.mode is {config.parallel.mode}; "
+            "set parallel.mode=sharded, or leave parallel.offload out"
         )
     if processes > config.optimiser.batch_size:
         raise ConfigError(
             f"optimiser.batch_size: {processes} processes cannot share a batch of {config.optimiser.batch_size}; "
-            "start fewer, or take larger batches"
+            "start fewer processes, or raise it"
         )
 
 
@@ -47,49 +47,55 @@ def why_not_sharded(config: RunConfig, processes: int) -> str:
     """Why this run cannot be sharded, and what to do; "" if it can."""
     moving = getattr(getattr(config, "dpo", None), "moving_reference", None)
     reasons = (
-        (processes == 1, "one process has nobody to share a model with; start several, or leave it out"),
-        (config.output is None, "a model that is sharded is written to a folder; name it, `output=...`"),
+        (
+            processes == 1,
+            "there is one process, which cannot share a model with others; start several, or leave parallel.mode out",
+        ),
+        (config.output is None, "sharded weights are written to a folder, but none is named; give `output=...`"),
         (
             config.model.quantisation is not None,
-            "weights in 4 bits are not sharded; leave out model.quantisation, or this",
+            "weights in 4 bits cannot be sharded; leave out model.quantisation or parallel.mode",
         ),
         (
             config.optimiser.moments != "float32",
-            "moments in 8 bits are not sharded; leave out optimiser.moments, or this",
+            "moments in 8 bits cannot be sharded; leave out optimiser.moments or parallel.mode",
         ),
         (
             hasattr(config, "reward") and config.model.lora is not None,
-            "a head of rewards beside an adapter is not sharded; leave out model.lora, or this",
+            "the head of a reward model with an adapter cannot be sharded; leave out model.lora or parallel.mode",
         ),
         (
             hasattr(config, "rlhf") or getattr(config, "sampling", None) is not None,
-            "a model that writes responses while it is trained is not sharded; leave it out",
+            "a model that writes responses during training cannot be sharded; leave parallel.mode out",
         ),
         (
             getattr(getattr(config, "dpo", None), "band", None) is not None,
-            "dpo.band goes back several times for a pair, which is not sharded; leave it out",
+            "dpo.band runs several backward passes for a pair, which cannot be sharded; leave out dpo.band or "
+            "parallel.mode",
         ),
         (
             config.optimiser.router_loss > 0,
-            "optimiser.router_loss reads states within a model, which is not sharded; leave it out",
+            "optimiser.router_loss reads states inside the model, which cannot be sharded; leave out "
+            "optimiser.router_loss or parallel.mode",
         ),
         (
             not config.model.share_prefixes,
-            "sequences are sharded in trees of what they share; leave out model.share_prefixes, or this",
+            "sharding needs shared prefixes; leave out model.share_prefixes or parallel.mode",
         ),
         (
             reads_kl(config),
-            "the reference runs beside the policy in every step, which is not sharded; leave it out, or choose an "
-            "objective that does not read the sequential KL",
+            "the reference runs beside the policy in every step, which cannot be sharded; leave parallel.mode out, or "
+            "choose an objective that does not read the sequential KL",
         ),
-        (moving is not None, "a reference that moves is not sharded; leave out dpo.moving_reference, or this"),
+        (moving is not None, "a moving reference cannot be sharded; leave out dpo.moving_reference or parallel.mode"),
         (
             config.alarms.kl_over_budget is not None,
-            "alarms.kl_over_budget keeps a second model, which is not sharded; leave it out",
+            "alarms.kl_over_budget keeps a second model, which cannot be sharded; leave out alarms.kl_over_budget or "
+            "parallel.mode",
         ),
         (
             config.model.reference is not None,
-            "a reference of another name is a second model, which is not sharded; leave out model.reference, or this",
+            "model.reference names a second model, which cannot be sharded; leave out model.reference or parallel.mode",
         ),
     )
     return next((words for holds, words in reasons if holds), "")
@@ -99,6 +105,6 @@ def require_prompts(groups: NDArray[np.int64]) -> None:
     """Raise ConfigError if there are fewer distinct prompts, numbered per item, than processes."""
     if ranks.size() > (num := int(groups.max(initial=-1)) + 1):
         raise ConfigError(
-            f"{ranks.size()} processes cannot share {num} prompt{'s' * (num != 1)}, each of which is run in one; "
-            "start fewer, or give more data"
+            f"{ranks.size()} processes cannot share {num} prompt{'s' * (num != 1)}, as each process needs one of its "
+            "own; start fewer processes, or give more data"
         )

@@ -82,7 +82,9 @@ def stored_pairs(
     try:
         return found_or_made(folder / key, make.read, make.into, reporter.say)
     except OSError as error:
-        reporter.say(f"{folder}: the tokens cannot be kept ({error.strerror}), so the next run makes them again")
+        reporter.say(
+            f"{folder}: the tokens cannot be stored ({error.strerror}), so the next run tokenises the data again"
+        )
         return make.for_now()
 
 

@@ -56,7 +56,7 @@ def stored_items(
     try:
         return found_or_made(folder / key, _read, lambda place: _write(place, kind, make()), say)
     except OSError as error:
-        say(f"{folder}: the tokens cannot be kept ({error.strerror}), so the next run makes them again")
+        say(f"{folder}: the tokens cannot be stored ({error.strerror}), so the next run tokenises the data again")
         return make()
 
 

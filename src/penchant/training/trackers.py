@@ -36,11 +36,13 @@ def open_tracker(name: str) -> Callback:
     elif (made := find_added("penchant.trackers", name)) is None:
         there = ", ".join((*TRACKERS, *added_names("penchant.trackers")))
         raise ConfigError(
-            f"save.trackers: there is no tracker {name!r}; there are {there}, or name module:name of yours"
+            f"save.trackers: there is no tracker {name!r}; choose from {there}, or name your own as module:name"
         )
     callback = made if isinstance(made, Callback) else made()
     if not isinstance(callback, Callback):
-        raise ConfigError(f"save.trackers: {name} makes a {type(callback).__name__}, not a penchant.Callback")
+        raise ConfigError(
+            f"save.trackers: {name} makes a {type(callback).__name__}, not a penchant.Callback; return a Callback"
+        )
     return callback
 
 

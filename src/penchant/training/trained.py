@@ -13,7 +13,8 @@ from penchant.files.whole import write_atomically
 from penchant.models.digests import digest_of_network, weights_digest
 from penchant.models.language_model import LanguageModel
 from penchant.models.ledger import read_ledger
-from penchant.models.load import base_of, load_model
+from penchant.models.load import load_model
+from penchant.models.names import base_of
 from penchant.models.numerics import choose_numerics, computing
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.progress import reporter_of

@@ -14,7 +14,7 @@ from penchant.data.given import FileSource, digest_of
 from penchant.errors import UserError
 from penchant.models.digests import base_of_run, changed_files, file_sha256
 from penchant.models.ledger import read_ledger
-from penchant.models.load import resolve
+from penchant.models.names import resolve
 from penchant.models.network import base_of_adapter
 from penchant.training.checkpoint import checkpoint_faults
 from penchant.training.origins import lies_nowhere
@@ -71,7 +71,7 @@ def _model(run: Path, ledger: Mapping[str, Any]) -> Finding:
     if written is None and ledger.get("status") != "finished":
         return Finding("model", "unknown", "the run is not finished; `resume=True` continues it")
     if written is None:
-        return Finding("model", "unknown", "this run is from before digests of its files were recorded")
+        return Finding("model", "unknown", "this run was written before Penchant recorded digests of its files")
     return _compared("model", written, run / "model", also_new=True)
 
 
@@ -95,7 +95,7 @@ def _origins(ledger: Mapping[str, Any]) -> Iterator[Finding]:
     """Check the run's origins, which may be gone as long as they are not needed."""
     names = {"model": "began with", "reference": "reference"}
     if "origins" not in ledger:
-        yield Finding("began with", "unknown", "this run is from before what it began with was recorded")
+        yield Finding("began with", "unknown", "this run was written before Penchant recorded what it began with")
     for key, origin in (ledger.get("origins") or {}).items():
         yield _origin(names[key], origin)
 
@@ -122,13 +122,13 @@ def _data(ledger: Mapping[str, Any]) -> Iterator[Finding]:
             if not path.is_file():
                 yield Finding("data", "unknown", f"{path} is not there any more")
             elif file_sha256(path) != file["sha256"]:
-                yield Finding("data", "differs", f"{path} is another")
+                yield Finding("data", "differs", f"{path} has changed")
             else:
                 yield Finding("data", "same", str(path))
         return
     paths = [Path(file) for file in ledger.get("data", ())]
     if gone := [path for path in paths if not isfile(path)]:
-        yield Finding("data", "unknown", f"{gone[0]} is not found from here")
+        yield Finding("data", "unknown", f"{gone[0]} is not found from the current folder")
     elif paths:
         same = digest_of(map(FileSource, paths)) == ledger.get("data_digest")
         yield Finding("data", "same" if same else "differs", ", ".join(map(str, paths)))
@@ -153,9 +153,9 @@ def _as_recorded(path: Path, ledger: Mapping[str, Any], text: str) -> Finding:
     """Check an existing file of the run folder. text: its content, in words."""
     written = _run_files(ledger).get(path.name)
     if written is None:
-        return Finding(path.name, "unknown", f"{text}, of which no digest was recorded")
+        return Finding(path.name, "unknown", f"{text}; no digest of it was recorded")
     if written != file_sha256(path):
-        return Finding(path.name, "differs", "is another than was written")
+        return Finding(path.name, "differs", "has changed since it was written")
     return Finding(path.name, "same", text)
 
 

@@ -85,7 +85,7 @@ def test_a_file_that_is_no_database_is_the_users_error(tmp_path):
     ("url", "words"),
     [
         ("nonsense", "not a database URL"),
-        ("mysql://user:hush@host/db", "unknown kind"),
+        ("mysql://user:hush@host/db", "kind that is not supported"),
         ("postgresql+nodriver://user:hush@host/db", "driver"),
         ("postgresql+psycopg://user:hush@127.0.0.1:1/db", "cannot be used"),
     ],

@@ -332,7 +332,7 @@ def test_a_disabled_person_is_out_their_answers_stay_and_their_pair_goes_to_othe
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "line\nbreak", "(unknown)"])
 def test_a_name_nobody_can_have_is_refused(make_store, name):
-    with pytest.raises(ConfigError, match="a name is"):
+    with pytest.raises(ConfigError, match="a name must be 1 to 100 printable characters"):
         make_store().invite(name)
 
 
@@ -403,7 +403,7 @@ def test_a_task_to_ask_does_not_become_gold_and_gold_keeps_its_answer(make_store
     store = make_store(1)
     gold = make_comparison("g0", outcome="a")
     assert store.add_tasks([gold, make_comparison("t0", outcome="a")], origin="tests", gold=True).refused == (
-        "t0: the same task is there without a right answer; give the gold one another id",
+        "t0: the project has the same task without a right answer; give this gold task another id",
     )
     again = store.add_tasks([gold, gold.model_copy(update={"outcome": "b"})], origin="tests", gold=True)
     assert (again.known, len(again.refused)) == (1, 1)

@@ -159,7 +159,7 @@ def test_another_host_needs_a_token(tmp_path, refused):
 def test_a_taken_port_is_one_sentence(tmp_path, refused):
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
-        assert f"`--port {port}`: another program listens there" in refused(tmp_path / "votes", "--port", port)
+        assert f"`--port {port}`: another program listens on this port" in refused(tmp_path / "votes", "--port", port)
 
 
 def test_settings_are_for_a_new_project_and_must_agree_with_an_old_one(tmp_path, tasks, refused):
@@ -175,7 +175,7 @@ def test_settings_are_for_a_new_project_and_must_agree_with_an_old_one(tmp_path,
         (["--database", "nonsense"], "not a database URL"),
         (["--database", "postgresql+psycopg://user:hush@127.0.0.1:1/db"], "cannot be used"),
         (["--overlap", "2", "--tasks", "none.jsonl"], "no such file"),
-        (["--token", "short"], "32 or more letters"),
+        (["--token", "short"], "32 to 200 letters"),
         (["--tasks", "{prompts}"], "prompts.txt"),
         (["--gold", "{tasks}"], "none of its 4 rows"),
     ],
@@ -249,6 +249,7 @@ def test_tokens_are_long_fresh_or_kept(tmp_path):
             read_token(tmp_path, wrong)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_default_is_this_machine_alone(served):
     port = int(re.search(r":(\d+)/", served[1])[1])
     own = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}

@@ -172,6 +172,7 @@ def test_a_text_of_a_megabyte_is_cut_in_the_view_and_whole_in_pieces():
     assert "".join(parts) == mark(text)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     "piece", ["[", "*a_", "`", ">", "$", "\\(", "![[", "<a", "&", "|a", "a\n", "- a\n", "~~", "\\"]
 )

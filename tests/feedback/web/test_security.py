@@ -238,6 +238,7 @@ def test_pairs_look_alike_whatever_their_kind(watched):
     assert len(shapes) == 1
 
 
+@pytest.mark.slow(threads=1)
 def test_a_browser_is_not_told_which_side_is_a(watched):
     ann = watched.visitor("ann")
     sent = ann.get("/api/history?limit=50").json()

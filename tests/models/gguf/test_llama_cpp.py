@@ -92,6 +92,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_family_writes_the_same_greedy_text_in_llama_cpp(name, make_folder, sizes, cpu, tmp_path):
     folder = make_folder(FAMILIES[name](sizes | {"hidden_size": 64, "intermediate_size": 96}))

@@ -78,13 +78,13 @@ def test_the_rules_are_those_that_transformers_has_for_these_names():
     ],
 )
 def test_a_rule_without_a_known_name_is_refused_rather_than_read_otherwise(tokenizer):
-    with pytest.raises(ConfigError, match=r"the tokenizer .* it would read other tokens; export a folder"):
+    with pytest.raises(ConfigError, match=r"the tokenizer .* llama.cpp would read other tokens; export a folder"):
         described(tokenizer())
 
 
 def test_a_tokenizer_that_does_not_merge_is_refused():
     words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
-    with pytest.raises(ConfigError, match="written of BPE tokenizers, and this one is WordLevel"):
+    with pytest.raises(ConfigError, match="written for BPE tokenizers, but this one is WordLevel"):
         described(words)
 
 

@@ -30,7 +30,7 @@ def _importer(name: str) -> Importer[Any]:
 def _becomes(importer: Importer[Any], name: str, records: tuple[type, ...]) -> bool:
     try:
         if not importer.matches(importer.example):
-            raise ValueError("it does not match it")
+            raise ValueError("`matches` is false for it")
         found = importer.convert(importer.example)
         return isinstance(found[0] if isinstance(found, tuple) and found else found, records)
     except Exception as error:  # third-party code may fail in any way

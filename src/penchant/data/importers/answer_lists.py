@@ -84,7 +84,7 @@ def _mean_rating(one: Row, where: str) -> float | None:
 
 def _unread(where: str, got: str) -> BadRow:
     fix = 'write {"honesty": {"Rating": "5"}}, or remove them'
-    return BadRow("bad_type", f"'{where}.annotations' must hold a Rating by aspect, got {got}", fix)
+    return BadRow("bad_type", f"'{where}.annotations' must hold a Rating for each aspect, got {got}", fix)
 
 
 def _ratings_or_scores(held: list[Row], where: str) -> list[Column]:
@@ -105,8 +105,8 @@ def _prompt(row: Row) -> tuple[Message, ...]:
     if asking[0] != "instruction" and not says_nothing(row.get("history")):
         raise BadRow("unread_field", "the field 'history' holds earlier turns", "write the whole prompt as messages")
     if len(asking) > 1:
-        reason = f"it asks in two fields, '{asking[0]}' and '{asking[1]}'"
-        raise BadRow("unread_field", reason, "give each row one prompt, or remove the field")
+        reason = f"its prompt is in two fields, '{asking[0]}' and '{asking[1]}'"
+        raise BadRow("unread_field", reason, "keep one of them")
     return prompt_of(row, asking[0])
 
 
@@ -116,8 +116,8 @@ def _answers(row: Row) -> tuple[str, list[Any]]:
     if not lists:
         raise BadRow("one_answer", "its list holds no answers, and a pair needs two", "nothing to fix")
     if len(lists) > 1:
-        reason = f"it holds answers in two fields, '{lists[0]}' and '{lists[1]}'"
-        raise BadRow("unread_field", reason, "give each row one list of answers, or remove the field")
+        reason = f"its answers are in two fields, '{lists[0]}' and '{lists[1]}'"
+        raise BadRow("unread_field", reason, "keep one of them")
     name = lists[0]
     if not isinstance(row[name], list):
         raise BadRow("bad_type", f"'{name}' must be a list of answers, got {kind_of(row[name])}", "write a list")
@@ -136,7 +136,7 @@ def _of_objects(row: Row, *, kinds: Callable[[list[Row], str], list[Column]]) ->
     for index, one in enumerate(held):
         if not isinstance(one, dict):
             reason = f"'{name}[{index}]' must be an object, got {kind_of(one)}"
-            raise BadRow("bad_type", reason, "give its text and its score")
+            raise BadRow("bad_type", reason, "write an object with the answer's text and its score")
     scores = agreed([*kinds(held, name), *columns_beside(row, len(held))], len(held))
     for index, (one, score) in enumerate(zip(held, scores, strict=True)):
         where = f"{name}[{index}]"

@@ -22,7 +22,7 @@ OTHER_SIDES = ("chosen", "chosen_response", "rejected")
 def convert(row: Row, *, rejected: str) -> PreferencePair:
     messages = conversation_field(row, "messages")
     if messages[-1].role != "assistant":
-        reason = f"the last message of 'messages' is the {messages[-1].role}'s, and it is the chosen response"
+        reason = f"the last message of 'messages' is the {messages[-1].role}'s, but it must be the chosen response"
         raise BadRow("bad_type", reason, "end it with the assistant's response")
     require_question(messages[:-1])
     return pair_of(row, messages[:-1], ("messages", rejected))

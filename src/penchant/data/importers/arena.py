@@ -68,7 +68,7 @@ def _shared(row: Row, left: tuple[Message, ...], right: tuple[Message, ...]) -> 
     """The messages that both last answers reply to. Raises BadRow where they reply to different things."""
     asked = [message.content for message in left if message.role == "user"]
     if asked != [message.content for message in right if message.role == "user"]:
-        raise BadRow("prompts_differ", "the conversations do not ask the same", "give both the same questions")
+        raise BadRow("prompts_differ", "the two conversations ask different questions", "give both the same questions")
     if not left and not right:
         raise BadRow("missing_field", "the conversations share no prompt", "add the messages before the response")
     way_on = "nothing to fix; `penchant rank` counts the vote"
@@ -76,7 +76,7 @@ def _shared(row: Row, left: tuple[Message, ...], right: tuple[Message, ...]) -> 
         reason = "the conversations differ before their last message, so the last answers share no prompt"
         raise BadRow("turns_differ", reason, way_on)
     if _num_turns(row) > len(asked):
-        reason = "earlier turns stand in 'full_conversation' alone, where each has two answers"
+        reason = "the earlier turns are only in 'full_conversation', where each has two answers"
         raise BadRow("turns_differ", reason, way_on)
     return left
 
@@ -86,7 +86,9 @@ def _num_turns(row: Row) -> int:
     whole = spelt(row.get("full_conversation"))
     if not says_nothing(whole):
         if not isinstance(whole, list):
-            raise BadRow("bad_type", f"'full_conversation' must be a list, got {kind_of(whole)}", "write its turns")
+            raise BadRow(
+                "bad_type", f"'full_conversation' must be a list, got {kind_of(whole)}", "write a list of turns"
+            )
         return len(whole)
     return _whole_number(row, "evaluation_order") or 0
 
@@ -95,7 +97,9 @@ def _whole_number(row: Row, name: str) -> int | None:
     """A number of turns; None if it is not recorded. Raises BadRow."""
     number = None if says_nothing(row.get(name)) else number_in(row[name], name)
     if number is not None and (number != int(number) or number < 1):
-        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is not a turn", "write a number from 1 up")
+        raise BadRow(
+            "bad_type", f"'{name}' is {shown(row[name])}, which is not a turn", "write a whole number from 1 up"
+        )
     return None if number is None else int(number)
 
 
@@ -113,8 +117,8 @@ def judged_part(conversation: Any, row: Row) -> Any:
         return conversation
     asked = [i for i, message in enumerate(conversation) if is_asked(message)]
     if turn > len(asked):
-        reason = f"'turn' is {turn}, and a conversation has {len(asked)} questions"
-        raise BadRow("bad_type", reason, "name the turn that was judged")
+        reason = f"'turn' is {turn}, but the conversation has {len(asked)} questions"
+        raise BadRow("bad_type", reason, "write the number of the turn that was judged")
     return conversation[: asked[turn]] if turn < len(asked) else conversation
 
 
@@ -147,8 +151,8 @@ def winner_of(row: Row, items: tuple[object, object]) -> str | None:
         alike = OUTCOMES[word] == said
         both_bad = word == "tie" and said == "both_bad"  # the column of ties may include both_bad
         if not both_bad and truth(row[name], name) != alike:
-            reason = f"'winner' is {shown(row['winner'])} and '{name}' is {shown(row[name])}, which differ"
-            raise BadRow("bad_type", reason, "keep the one that says who won")
+            reason = f"'winner' is {shown(row['winner'])}, but '{name}' is {shown(row[name])}"
+            raise BadRow("bad_type", reason, "keep the one that is right")
     return said
 
 
@@ -157,7 +161,7 @@ def _flagged(row: Row) -> str | None:
     won = [word for name, word in WINNERS.items() if not says_nothing(row.get(name)) and truth(row[name], name)]
     if len(won) > 1:
         reason = f"the columns {', '.join(WINNERS)} name {len(won)} outcomes"
-        raise BadRow("bad_type", reason, "write 1 in one of them")
+        raise BadRow("bad_type", reason, "write 1 in only one of them")
     return won[0] if won else None
 
 

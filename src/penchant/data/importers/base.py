@@ -151,9 +151,7 @@ def opened(row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:
             if not says_nothing(row.get(name)) and (tools := read_tools(row[name], name)):
                 messages = _with_tools(tools, name, messages)
     if len(messages) > 1 and any(message.tools for message in messages[1:]):
-        raise BadRow(
-            "bad_type", "tools stand in a message after the first", "write them beside the messages, as 'tools'"
-        )
+        raise BadRow("bad_type", "a message after the first holds tools", "write them beside the messages, as 'tools'")
     return messages
 
 
@@ -182,7 +180,7 @@ def numbers(row: Row) -> dict[str, Any]:
         return {}
     found = {name: row[name] for name in NUMBERS & row.keys() if not says_nothing(row[name])}
     if truths := [name for name, value in found.items() if isinstance(value, bool)]:
-        raise BadRow("bad_type", f"'{truths[0]}' is {found[truths[0]]}, and not a number", "write the number")
+        raise BadRow("bad_type", f"'{truths[0]}' is {found[truths[0]]}, which is not a number", "write the number")
     if "gap" in found:  # no loss reads the gap, so a bad one excludes no row
         found["gap"] = gap_between(found["gap"], 0)
     return found
@@ -201,7 +199,7 @@ def response_field(row: Row, name: str, prompt: tuple[Message, ...]) -> Response
     if len(messages) > 1 and prompt not in (messages[:-1], opened(row, messages[:-1])):
         raise BadRow(
             "prompts_differ",
-            f"the messages of '{name}' before its last one are not the prompt",
+            f"the messages of '{name}' before its last one differ from the prompt",
             "give only the assistant's message, or repeat the prompt exactly",
         )
     return last_response(messages, raw, name)
@@ -215,7 +213,7 @@ def last_response(messages: tuple[Message, ...], raw: list[Any], name: str) -> R
             "bad_type", f"the last message of '{name}' is the {last.role}'s", "end it with the assistant's response"
         )
     if len(raw[-1]) > 2 and (weight := weight_of(raw[-1], name)) != 1:
-        reason = f"the response in '{name}' has the weight {weight:g}, and a response is trained on as a whole"
+        reason = f"the response in '{name}' has the weight {weight:g}, but a response is trained on as a whole"
         raise BadRow("unread_field", reason, "remove the row, or the weight")
     return only_text(last)
 
@@ -237,5 +235,5 @@ def require_question(messages: tuple[Message, ...]) -> tuple[Message, ...]:
         raise BadRow("answered_prompt", reason, "end it with the user's message, or a tool's result")
     asked = [message for message in messages if message.role not in ("system", "developer")] or messages
     if not any(message.content.strip() for message in asked):
-        raise BadRow("empty_prompt", "the prompt is empty", 'write one, or plain text as {"text": ...}')
+        raise BadRow("empty_prompt", "the prompt is empty", 'write one, or, to train on plain text, {"text": ...}')
     return messages

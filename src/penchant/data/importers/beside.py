@@ -42,10 +42,10 @@ def with_reasoning(one: Importer[Demonstration]) -> Importer[Demonstration]:
 def _thought(messages: tuple[Message, ...], reasoning: str, name: str) -> tuple[Message, ...]:
     *before, answer = messages
     if any(message.role == "assistant" for message in before):
-        reason = f"the field '{name}' is beside several answers, and does not say which one it belongs to"
+        reason = f"the field '{name}' is beside several answers, so it is unknown to which one it belongs"
         raise BadRow("unread_field", reason, f"write it in the assistant's message, as '{name}'")
     if answer.reasoning is not None and answer.reasoning.strip() != reasoning.strip():
-        raise BadRow("bad_type", f"the answer has another reasoning than the field '{name}'", "keep one of them")
+        raise BadRow("bad_type", f"the reasoning in the answer differs from the field '{name}'", "keep one of them")
     return (*before, Message(**{"reasoning": reasoning, **answer.model_dump()}))
 
 

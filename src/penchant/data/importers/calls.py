@@ -40,7 +40,7 @@ def _call(call: dict[str, Any], name: str) -> dict[str, Any]:
     if isinstance(arguments, str):
         arguments = _parsed(arguments, f"the arguments of a call of '{name}'") if arguments.strip() else {}
     if not isinstance(arguments, dict | None):
-        raise BadRow("bad_type", f"the arguments of a call of '{name}' are no object", 'write {"name": value, ...}')
+        raise BadRow("bad_type", f"the arguments of a call of '{name}' are not an object", 'write {"name": value, ...}')
     identity = {} if says_nothing(call.get("id")) else {"id": str(call["id"])}
     return {"type": "function", **identity, "function": {"name": function["name"], "arguments": arguments or {}}}
 
@@ -53,7 +53,9 @@ def _tool(tool: dict[str, Any], name: str) -> dict[str, Any]:
 def _function(value: dict[str, Any], what: str, keys: frozenset[str] | None) -> dict[str, Any]:
     """The inner object, which must have a name. keys: allowed keys, None for any."""
     if value.get("type") not in (None, "function"):
-        raise BadRow("unread_field", f"{what} is of type {value['type']!r}", "only functions are read; remove the row")
+        raise BadRow(
+            "unread_field", f"{what} is of type {value['type']!r}, and only functions are read", "remove the row"
+        )
     function = value.get("function", value)
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise BadRow("bad_type", f"{what} names no function", 'write {"type": "function", "function": {"name": ...}}')
@@ -63,7 +65,7 @@ def _function(value: dict[str, Any], what: str, keys: frozenset[str] | None) -> 
         strange += [key for key in function if key not in keys and not _is_off(function[key])]
     if strange:
         reason = f"{what} holds '{strange[0]}', which is not read"
-        raise BadRow("unread_field", reason, "write it as OpenAI's chat format has it, or remove it")
+        raise BadRow("unread_field", reason, "write it as in OpenAI's chat format, or remove it")
     return function
 
 
@@ -75,7 +77,7 @@ def _objects(value: object, what: str) -> list[dict[str, Any]]:
     parsed: Any = _parsed(value, what) if isinstance(value, str) else _filled(value)
     found: list[Any] = parsed if isinstance(parsed, list) else [parsed]
     if not all(isinstance(item, dict) for item in found):
-        raise BadRow("bad_type", f"{what} are no list of objects", 'write [{"type": "function", "function": {...}}]')
+        raise BadRow("bad_type", f"{what} are not a list of objects", 'write [{"type": "function", "function": {...}}]')
     return found
 
 

@@ -55,11 +55,13 @@ def _of(codes: dict[str, Outcome | None]) -> Callable[[Row, str], Verdict]:
 
 def _weighted(row: Row, name: str) -> Verdict:
     """The number of the better answer, 0 or 1.5 for a draw; a weighted judge's value lies between."""
-    number = _number(row, name, "0, 1, 1.5, 2 or what lies between 1 and 2")
+    number = _number(row, name, "0, or a number from 1 to 2")
     if number is None or number in (0, 1.5):
         return (None if number is None else "tie"), None
     if not 1 <= number <= 2:
-        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is not an outcome", "write 0, 1, 1.5 or 2")
+        raise BadRow(
+            "bad_type", f"'{name}' is {shown(row[name])}, which is not an outcome", "write 0, or a number from 1 to 2"
+        )
     return ("a" if number < 1.5 else "b"), None
 
 
@@ -70,7 +72,7 @@ def _signed(row: Row, name: str) -> Verdict:
         return None, None
     if number != int(number) or abs(number) > MOST_STEPS:
         raise BadRow(
-            "bad_type", f"'{name}' is {shown(row[name])}, which is not an outcome", "write a number from -3 to 3"
+            "bad_type", f"'{name}' is {shown(row[name])}, which is not an outcome", "write a whole number from -3 to 3"
         )
     return ("a", int(-number)) if number < 0 else ("b", int(number)) if number else ("tie", None)
 

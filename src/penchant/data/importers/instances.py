@@ -22,7 +22,8 @@ def instances_of(row: Row) -> list[Row]:
     """One row per instance, with its input and output beside the instruction. Raises BadRow."""
     found = field(row, "instances")
     if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
-        raise BadRow("bad_type", f"'instances' is {kind_of(found)}", 'write [{"input": ..., "output": ...}]')
+        reason = f"'instances' must be a list of objects, got {kind_of(found)}"
+        raise BadRow("bad_type", reason, 'write [{"input": ..., "output": ...}]')
     if strange := [name for one in found for name in one if name not in OF_INSTANCE and not says_nothing(one[name])]:
         raise BadRow("unread_field", f"an instance holds '{strange[0]}', which is not read", "remove it")
     return [{**row, "input": one.get("input"), "output": one.get("output")} for one in found]

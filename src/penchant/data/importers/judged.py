@@ -123,8 +123,8 @@ def agreeing(said: Outcome | None, row: Row, name: str, scores: tuple[str, str])
     if scored == "tie":
         return "tie"
     higher = scores[0] if scored == "a" else scores[1]
-    reason = f"'{name}' is {shown(row[name])} and '{higher}' is the higher score, which differ"
-    raise BadRow("bad_type", reason, "keep the one that says which is better")
+    reason = f"'{name}' is {shown(row[name])}, but '{higher}' is the higher score"
+    raise BadRow("bad_type", reason, "keep the one that is right")
 
 
 def object_field(row: Row, name: str) -> Row:
@@ -139,7 +139,8 @@ def two_of(row: Row, name: str, kind: type[Record]) -> tuple[Record, Record]:
     """A field that is a list of two texts, or of two objects, or the JSON of one."""
     value, what = spelt(field(row, name)), "texts" if kind is str else "objects"
     if not isinstance(value, list) or len(value) != 2 or not all(isinstance(item, kind) for item in value):
-        raise BadRow("bad_type", f"'{name}' must be a list of two {what}", "give two; more are rows of two each")
+        reason = f"'{name}' must be a list of two {what}, got {shown(value)}"
+        raise BadRow("bad_type", reason, "write two; further ones belong in rows of their own")
     return value[0], value[1]
 
 
@@ -147,8 +148,8 @@ def text_of(response: Response) -> str:
     """The text of a response. Raises BadRow for one that is more than a text."""
     if isinstance(response, str):
         return response
-    reason = "the response holds reasoning or a call of a tool, and only texts are compared"
-    raise BadRow("bad_type", reason, "remove the row, or write it as text")
+    reason = "the response holds reasoning or a tool call, and only texts can be compared"
+    raise BadRow("bad_type", reason, "remove the row, or write the response as text")
 
 
 def all_of(found: Record | tuple[Record, ...]) -> tuple[Record, ...]:

@@ -30,10 +30,12 @@ def tasks_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Comparison, ...
 def _tasks_of(one: AnswerList) -> Iterator[Comparison]:
     answers = [answer for answer in apart(one.answers) if response_key(answer.response)]
     if len(answers) < 2:
-        reason = f"of its answers {len(answers)} has a text of its own, and a task needs two"
+        reason = f"it has {len(one.answers)} answers but fewer than two different texts, and a task needs two"
         raise BadRow("one_answer", reason, "nothing to fix")
     if comb(len(answers), 2) > MOST_PAIRS:
-        raise BadRow("bad_type", f"its {len(answers):,} answers make more than {MOST_PAIRS:,} tasks", "give fewer")
+        raise BadRow(
+            "bad_type", f"its {len(answers):,} answers make more than {MOST_PAIRS:,} tasks", "give fewer answers"
+        )
     for a, b in combinations(answers, 2):
         outcome: Outcome | None = None
         if a.score is not None and b.score is not None:

@@ -90,7 +90,9 @@ def _read_message(value: object, name: str, trained: bool) -> Message:
     role_field, text_field = ("from", "value") if value.get("from") is not None else ("role", "content")
     spelled = _filled(value, role_field)
     if not isinstance(spelled, str):
-        raise BadRow("bad_type", f"'{role_field}' must be text, got {kind_of(spelled)}", "name who speaks")
+        raise BadRow(
+            "bad_type", f"'{role_field}' must be text, got {kind_of(spelled)}", "write who speaks, such as user"
+        )
     role = ROLES.get(spelled)
     if role is None:
         raise BadRow("bad_type", f"'{name}' has the unknown role '{spelled}'", f"use one of {', '.join(ROLES)}")
@@ -133,7 +135,7 @@ def _joined(content: object, name: str) -> str:
             reason = f"'{name}' has a part of type {part.get('type')!r}, and only text is read"
             raise BadRow("unread_field", reason, 'keep parts {"type": "text", "text": ...}, or remove the row')
         if more := [key for key, value in part.items() if key not in READ_OF_PART and not says_nothing(value)]:
-            reason = f"'{name}' has a part that holds '{more[0]}' beside its text, which is not read"
+            reason = f"'{name}' has a part with '{more[0]}' beside its text, and only the text is read"
             raise BadRow("unread_field", reason, "remove it from the part, or remove the row")
     return "".join(part["text"] for part in content)
 
@@ -145,7 +147,7 @@ def _more(value: dict[str, Any], role: Role, name: str, role_field: str, trained
         if key in said:
             raise BadRow("unread_field", f"'{name}' holds '{key}', which is not read", "remove the row, or the field")
     if not (said.keys().isdisjoint(("role", "content")) or said.keys().isdisjoint(("from", "value"))):
-        raise BadRow("bad_type", f"'{name}' is spelled in two ways", "write role and content, or from and value")
+        raise BadRow("bad_type", f"'{name}' mixes two spellings", "write role and content, or from and value")
     more: dict[str, Any] = {}
     if reasoning := _one_of(said, REASONING, name):
         more["reasoning"] = reasoning
@@ -153,7 +155,9 @@ def _more(value: dict[str, Any], role: Role, name: str, role_field: str, trained
         more["tool_calls"] = calls
     for key in more:
         if role != "assistant":
-            raise BadRow("bad_type", f"'{name}' is the {role}'s and holds {key}", "write it in an assistant's message")
+            raise BadRow(
+                "bad_type", f"'{name}' is the {role}'s message and holds '{key}'", "write it in an assistant's message"
+            )
     if tools := _one_of({key: read_tools(said[key], name) for key in TOOLS if key in said}, TOOLS, name):
         more["tools"] = tools
     for key in ("name", "tool_call_id"):
@@ -181,7 +185,7 @@ def weight_of(message: dict[str, Any], name: str) -> float:
     flags = {key: truth(message[key], f"{name}.{key}") for key in FLAGS if not says_nothing(message.get(key))}
     if ROLES.get(message.get("role") or message.get("from") or "") != "assistant":
         if on := [key for key, value in flags.items() if value]:
-            reason = f"'{name}' is not the assistant's and asks for training with '{on[0]}'"
+            reason = f"'{name}' is not the assistant's message, but its '{on[0]}' asks to train on it"
             raise BadRow("unread_field", reason, "only what the assistant wrote is trained on; remove it")
         return 1.0
     factor = factor_in(message, f"'{name}'")

@@ -55,7 +55,7 @@ def prompt_of(row: Row, name: str) -> tuple[Message, ...]:
     if name == "instruction" and (
         beside := [more for more in sorted(OF_INSTRUCTION) if not says_nothing(row.get(more))]
     ):
-        reason = f"'{beside[0]}' stands beside an instruction that is messages, and is not read there"
+        reason = f"'{beside[0]}' is not read beside an 'instruction' that is a list of messages"
         raise BadRow("unread_field", reason, "write it into the messages, or remove it")
     return conversation_field(row, name) if name == "messages" else prompt_field(row, name)
 

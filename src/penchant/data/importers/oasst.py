@@ -92,9 +92,9 @@ def _lists(row: Row) -> tuple[AnswerList, ...]:
         if len(replies) > 1 and node["role"] == "prompter"
     ]
     if not found:
-        raise BadRow("one_answer", "no message of the tree has two answers", "imitate its threads with `penchant sft`")
+        raise BadRow("one_answer", "no message of the tree has two answers", "train on its threads with `penchant sft`")
     if all(answer.score is None for one in found for answer in one.answers):
-        raise BadRow("no_scores", "no answer in the tree is ranked", "imitate its threads with `penchant sft`")
+        raise BadRow("no_scores", "no answer in the tree is ranked", "train on its threads with `penchant sft`")
     return tuple(found)
 
 

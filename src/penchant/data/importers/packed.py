@@ -100,7 +100,9 @@ def _messages_in(text: str, name: str) -> Any:
     if name == "prompt" and (single := _single(text, name)) is not text:
         return single
     if (value is None or not isinstance(value, list | dict)) and _begins(text, name):
-        reason = f"'{name}' is text that begins as a list of messages and is neither JSON nor Python's spelling of one"
+        reason = (
+            f"'{name}' is text that begins like a list of messages but is neither JSON nor a list in Python's spelling"
+        )
         raise BadRow("bad_type", reason, "write the list itself, or its JSON; numpy arrays need .tolist() first")
     return text
 
@@ -122,8 +124,8 @@ def _single(text: Any, name: str) -> Any:
     if not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
         return text
     if len(value) > 1:
-        reason = f"'{name}' is a list of {len(value)} texts, kept as text: turns without those between them"
-        raise BadRow("bad_type", reason, "write messages, or one text")
+        reason = f"'{name}' is a list of {len(value)} texts, written as text, without the answers between them"
+        raise BadRow("bad_type", reason, "write a list of messages with their roles, or one text")
     return value[0]
 
 

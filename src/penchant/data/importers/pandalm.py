@@ -43,7 +43,8 @@ def convert_votes(row: Row) -> tuple[Vote, ...]:
 def _models(row: Row) -> tuple[str, str]:
     models = str(field(row, "cmp_key")).split("_")
     if len(models) != 2:
-        raise BadRow("bad_type", f"'cmp_key' is {shown(row['cmp_key'])}", "write two names with one underscore between")
+        reason = f"'cmp_key' is {shown(row['cmp_key'])}, which does not name two models"
+        raise BadRow("bad_type", reason, "write two names with one underscore between")
     return models[0], models[1]
 
 

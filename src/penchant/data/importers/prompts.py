@@ -28,7 +28,8 @@ def first_turn(row: Row) -> Prompt:
     """The user's first turn; a later turn would need an answer that does not exist yet. Raises BadRow."""
     turns = field(row, "turns")
     if not isinstance(turns, list) or not turns or not all(isinstance(turn, str) for turn in turns):
-        raise BadRow("bad_type", f"'turns' is {kind_of(turns)}", "write the user's turns as a list of texts")
+        reason = f"'turns' must be a list of texts, got {kind_of(turns)}"
+        raise BadRow("bad_type", reason, "write the user's turns as a list of texts")
     asked = opened(row, (text_message("user", turns[0]),))
     return make_prompt({"id": row.get("id", row.get("question_id"))}, asked)
 

@@ -39,8 +39,8 @@ def _ordered(calls: str, results: Sequence[Message], name: str) -> Sequence[Mess
     if all(not places or index in places for index, places in enumerate(theirs)):
         return results
     if (places := _assigned(theirs, len(called))) is None:
-        reason = f"the results of the calls of '{name}' are in another order than these, and one may be anybody's"
-        raise BadRow("bad_type", reason, "give each the id of its call, 'tool_call_id', or their order")
+        reason = f"the results after '{name}' are not in the order of its calls, and one could belong to several calls"
+        raise BadRow("bad_type", reason, "give each the id of its call, 'tool_call_id', or write them in that order")
     return [result for _, result in sorted(zip(places, results, strict=True), key=lambda one: one[0])]
 
 

@@ -90,7 +90,7 @@ def agreed(columns: Iterable[Column], number: int) -> list[float | None]:
     (first, scores), *others = said
     for other, values in others:
         if _opposed(scores, values):
-            reason = f"'{other}' puts two of its answers in the opposite order of '{first}'"
+            reason = f"'{other}' ranks two of the answers in the opposite order to '{first}'"
             raise BadRow("bad_type", reason, "keep the one that says which answer is better")
     return scores
 

@@ -63,7 +63,7 @@ def scores_of_sides(row: Row, responses: tuple[Response, Response]) -> tuple[flo
         for name, (better, worse) in listed:
             if better < worse:
                 reason = f"'{name}' gives the rejected response {worse:g} and the chosen one {better:g}"
-                raise BadRow("bad_type", reason, "swap the two, or keep what says which is better")
+                raise BadRow("bad_type", reason, "swap the two responses, or remove the scores")
         for better_name, worse_name in beside.scores:
             if gap_between(place[better_name], place[worse_name]) is not None:
                 return float(place[better_name]), float(place[worse_name])

@@ -188,6 +188,6 @@ def _tells(prompt: tuple[Message, ...], whole: tuple[Message, ...]) -> bool:
 def _not_the_prompt(name: str) -> BadRow:
     return BadRow(
         "prompts_differ",
-        f"the messages of '{name}' before its last one are not the prompt",
+        f"the messages of '{name}' before its last one differ from the prompt",
         "give only the assistant's message, or repeat the prompt exactly",
     )

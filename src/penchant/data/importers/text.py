@@ -16,8 +16,8 @@ def matches(row: Row) -> bool:
 def convert(row: Row) -> Document:
     text = text_field(row, "text")
     if messages_spelt(text, "text") is not text:
-        reason = "'text' is messages kept as text, of which the answers are to be learned and not the brackets"
-        raise BadRow("bad_type", reason, "read the column as 'messages': `columns=...`")
+        reason = "'text' is a list of messages written as text, and its brackets would be learned too"
+        raise BadRow("bad_type", reason, 'read the column as messages: `columns="text=messages"`')
     return Document(text=text)
 
 

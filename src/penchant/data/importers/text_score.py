@@ -12,6 +12,7 @@ from penchant.data.importers.packed import spelt
 from penchant.data.importers.transcript import DSP_MARKER, MARKER, split_transcript
 from penchant.data.records import Comparison
 from penchant.data.verdicts import BadRow
+from penchant.wording import shown
 
 __all__ = ["TEXT_SCORE"]
 
@@ -21,7 +22,9 @@ HUMAN, ASSISTANT = "## Human:\n", "\n\n## Assistant:\n"
 def convert(row: Row) -> Comparison:
     texts, scores = two_of(row, "text", str), spelt(field(row, "score"))
     if not isinstance(scores, list) or len(scores) != len(texts):
-        raise BadRow("bad_type", "'score' must be a list of two numbers", "give one for each transcript")
+        raise BadRow(
+            "bad_type", f"'score' must be a list of two numbers, got {shown(scores)}", "write one for each transcript"
+        )
     (prompt, first), (other, second) = (
         split_transcript(text, f"text[{index}]", DSP_MARKER if text.lstrip().startswith(HUMAN) else MARKER)
         for index, text in enumerate(texts)

@@ -33,7 +33,7 @@ def split_transcript(text: str, name: str, marker: re.Pattern[str] = MARKER) -> 
     if (markers[-1][1] != "Assistant" or len(markers) == 1) and AT_ONE_LINE_END.search(transcript):
         raise BadRow(
             "bad_type",
-            f"the turns of '{name}' are parted by single line ends",
+            f"the turns of '{name}' are separated by single line ends",
             "put a blank line before every 'Human:' and 'Assistant:'",
         )
     if markers[-1][1] != "Assistant":

@@ -96,8 +96,8 @@ def side_items(row: Row, left: str, right: str) -> tuple[str, str]:
 
 
 NOT_RANKED = (
-    "remove the row, or name its two sides apart; votes on two answers of one model are for training, and a ranking "
-    "needs votes between answers of different models"
+    "remove the row, or give its two sides different names; votes on two answers of one model are for training, but a "
+    "ranking needs votes between different models"
 )
 
 
@@ -119,7 +119,9 @@ def outcome_field(row: Row, name: str, items: tuple[object, object] = (None, Non
     if (side := _named(row[name], items)) is not None:
         meant = OUTCOMES.get(str(value).casefold(), POSITIONS.get(str(value)))
         if meant not in (None, side) or str(value) in UNANSWERED:
-            reason = f"'{name}' is {shown(row[name])}, which names the item on the {side} and may mean another"
+            reason = (
+                f"'{name}' is {shown(row[name])}, the name of the item on the {side} and a word for another outcome"
+            )
             raise BadRow("bad_type", reason, "write left, right, tie or both_bad")
         return side
     if value in UNANSWERED:
@@ -157,7 +159,7 @@ def shown_first_field(row: Row, items: tuple[object, object] = (None, None)) -> 
     word = value.strip()
     named, meant = _named(value, items), sides.get(OUTCOMES.get(word.lower(), POSITIONS.get(word, "")))
     if named is not None and meant not in (None, named):
-        reason = f"'shown_first' is {shown(value)}, which names the item on the {named} and may mean the other"
+        reason = f"'shown_first' is {shown(value)}, the name of the item on the {named} and a word for the other side"
         raise BadRow("bad_type", reason, "write left or right")
     side = named or (None if word in POSITIONS else meant)
     if side is None:

@@ -33,7 +33,7 @@ def with_label(one: Importer[Demonstration], name: str) -> Importer[Labelled]:
         _refuse_other(row, name, desirable)
         *prompt, last = one.convert(row).messages
         if last.weight != 1:
-            reason = f"the labelled response has the weight {last.weight:g}, and a response is trained on as a whole"
+            reason = f"the labelled response has the weight {last.weight:g}, but a response is trained on as a whole"
             raise BadRow("unread_field", reason, "write 'weight' beside the label")
         weight = {} if says_nothing(row.get("weight")) else {"weight": row["weight"]}
         return Labelled(
@@ -64,7 +64,7 @@ def _refuse_other(row: Row, name: str, desirable: bool) -> None:
             continue
         for own in LABELS:
             if not says_nothing(last.get(own)) and truth(last[own], own) != desirable:
-                reason = f"'{name}' is {row[name]!r} and the '{own}' of its last message is {last[own]!r}"
+                reason = f"'{name}' is {row[name]!r}, but the '{own}' of its last message is {last[own]!r}"
                 raise BadRow("bad_type", reason, "keep one of them")
 
 
@@ -74,7 +74,7 @@ def heeding_label(one: Importer[Demonstration]) -> Importer[Demonstration]:
     def convert(row: Row) -> Demonstration:
         for name in LABELS:
             if not says_nothing(row.get(name)) and not truth(row[name], name):
-                reason = f"its {name} says that the answer is bad"
+                reason = f"its '{name}' says that the answer is bad"
                 way_on = 'preference training with `objective="kto"` learns from it'
                 raise BadRow("not_desirable", reason, way_on)
         return one.convert(row)

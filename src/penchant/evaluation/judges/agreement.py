@@ -71,7 +71,9 @@ def agreement_with_people(shared: Sequence[Sequence[tuple[str, str]]], *, seed: 
     """
     pairs = [pair for group in shared for pair in group]
     if not pairs:
-        raise ValueError("The judge and the people answered no comparison in common.")
+        raise ValueError(
+            "The judge and the people answered no comparison in common; give answers to the same prompts and responses."
+        )
     tables_GLL = np.stack([_table(group) for group in shared])
     same = [(float(judge == person), number) for number, group in enumerate(shared) for judge, person in group]
     decided = [one for one, pair in zip(same, pairs, strict=True) if "neither" not in pair]

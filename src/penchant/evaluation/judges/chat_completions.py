@@ -111,7 +111,9 @@ class Endpoint:
         object.__setattr__(self, "base", _checked(self.base, self.named))
         object.__setattr__(self, "key", (self.key or "").strip() or None)
         if self.key and not (self.key.isascii() and self.key.isprintable()):
-            raise ConfigError(f"{self.named.key}: holds characters that no key has; set it again")
+            raise ConfigError(
+                f"the environment variable {self.named.key} holds characters that no key has; set it again"
+            )
 
     def complete(self, messages: Sequence[Mapping[str, str]], stop: threading.Event | None = None) -> str:
         """The model's reply at temperature 0; "" if it holds no text; otherwise like `ask`."""
@@ -164,7 +166,9 @@ class Endpoint:
             except http.client.IncompleteRead as error:
                 raise _Unreadable("its answer broke off") from error
             if response.length:  # bytes are missing; read(amount) does not report it
-                raise _Unreadable(f"of its answer {len(reply)} of {len(reply) + response.length} bytes could be read")
+                raise _Unreadable(
+                    f"only {len(reply)} of the {len(reply) + response.length} bytes of its answer arrived"
+                )
         return reply
 
     def _unanswered(self, trouble: str) -> ConfigError:
@@ -175,30 +179,32 @@ class Endpoint:
 
     def _incompatible(self, trouble: str) -> ConfigError:
         return ConfigError(
-            f"{self.base}: does not answer as an OpenAI-compatible endpoint does, in {ATTEMPTS} attempts "
-            f"({self._in_short(trouble)}); check the address, often one that ends in /v1"
+            f"{self.base}: did not answer as an OpenAI-compatible endpoint does, in {ATTEMPTS} attempts "
+            f"({self._in_short(trouble)}); check the address, which often ends in /v1"
         )
 
     def _textless(self, message: str) -> Textless:
         return Textless(
-            f"{self.base}: {self.model} answers without a text ({self._in_short(message)}); ask a model that answers "
-            "in words, or leave it more tokens, then continue: the answers so far are kept"
+            f"{self.base}: the model {self.model!r} answered without a text ({self._in_short(message)}); choose a "
+            "model that answers in words, or allow more tokens, then continue: the answers so far are kept"
         )
 
     def _refused(self, code: int, said: str) -> ConfigError:
         if code in OF_THE_QUESTION:
-            return Refused(f"{self.base}: refuses the question ({said}); check what the server accepts", said)
+            return Refused(
+                f"{self.base}: the server refused the request ({said}); check which model and settings it accepts", said
+            )
         if code in (401, 403) and self.key:
-            why, then = f"refuses the key in {self.named.key}", "set the right one"
+            why, then = f"the server refused the key in {self.named.key}", "set the right one"
         elif code in (401, 403):
-            why, then = "asks for a key", f"put it into the environment variable {self.named.key}"
+            why, then = "the server asks for a key", f"put it into the environment variable {self.named.key}"
         elif 300 <= code < 400:
-            why, then = "sends us elsewhere, which is not followed", "give the address it moved to"
+            why, then = "the server redirects to another address, which is not followed", "give the new address"
         elif code == 404:
-            why = f"has no chat completions, or no model {self.model!r}"
-            then = f"check `{self.named.model}=...`, and the /v1"
+            why = f"nothing is at /chat/completions, or there is no model {self.model!r}"
+            then = f"check `{self.named.model}=...`, and whether the address must end in /v1"
         else:
-            why, then = "refuses the question", "check what the server accepts"
+            why, then = "the server refused the request", "check which model and settings it accepts"
         return ConfigError(f"{self.base}: {why} ({said}); {then}")
 
     def _said(self, error: urllib.error.HTTPError) -> str:
@@ -235,11 +241,11 @@ def _checked(base: str, named: Named) -> str:
     except ValueError:
         is_address = False
     if not is_address or not (base.isascii() and base.isprintable()) or " " in base:
-        raise ConfigError(f"`{named.address}=...`: {base!r} is not an address; one looks like http://localhost:8000/v1")
+        raise ConfigError(f"`{named.address}=...`: {base!r} is not an address; write one like http://localhost:8000/v1")
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"`{named.address}=...`: the address at {parts.hostname} holds more than host and path; a key goes into "
-            f"{named.key}"
+            f"`{named.address}=...`: the address at {parts.hostname} holds more than host and path; leave out user, "
+            f"query and fragment, and put a key into the environment variable {named.key}"
         )
     return base.rstrip("/").removesuffix("/chat/completions")
 

@@ -74,7 +74,7 @@ def in_words(counts: Tally, name: str) -> list[str]:
     if counts.num_unreadable:
         lines.append(f"{counts.num_unreadable} got an answer that cannot be read, or no score: ties")
     if counts.num_refused:
-        lines.append(f"{counts.num_refused} of them the server refused; meta.judge says why")
+        lines.append(f"{counts.num_refused} of these were refused by the server; their field meta.judge says why")
     if bias := counts.position_bias:
         lines.append(
             f"position bias {bias.rate:.1%} (95% interval {bias.low:.1%} to {bias.high:.1%}): of {bias.num} asked in "

@@ -86,14 +86,14 @@ class EndpointJudge:
                 break
         if unreadable and num_tried == REFUSED_AT_FIRST:
             raise ConfigError(
-                f"{self.endpoint.base}: nothing that {self.endpoint.model!r} said about {num_tried} "
-                f"comparisons can be read; its first reply was {self._shown(unreadable[0])}, and the last line must be "
-                "FIRST, SECOND, TIE or NEITHER alone; give other `instructions=...`, or another `judge_model=...`"
+                f"{self.endpoint.base}: no reply of the model {self.endpoint.model!r} about {num_tried} comparisons "
+                "can be read, as the last line must be FIRST, SECOND, TIE or NEITHER alone; the first reply was "
+                f"{self._shown(unreadable[0])}; give other `instructions=...`, or another `judge_model=...`"
             )
         if refused and not unreadable:
             raise ConfigError(
-                f"{self.endpoint.base}: refuses the question on {refused[0]} and answered none of the "
-                f"{len(refused)} asked; check what the server accepts"
+                f"{self.endpoint.base}: the server refused {refused[0]} and answered none of the {len(refused)} "
+                "comparisons asked; check which model and settings it accepts"
             )
         return judgements
 

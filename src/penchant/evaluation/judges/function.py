@@ -78,8 +78,8 @@ class PreferenceFunctionJudge:
             said = _called(self.name, self.function, prompt, a, b)
             if said not in OUTCOMES:
                 raise ConfigError(
-                    f"The judge {self.name!r} returned {said!r} for the responses {a[:60]!r} and {b[:60]!r}; it must "
-                    f"return one of {', '.join(map(repr, OUTCOMES))}."
+                    f"The judge {self.name!r} returned {said!r:.80} for the responses {a[:60]!r} and {b[:60]!r}; it "
+                    f"must return one of {', '.join(map(repr, OUTCOMES))}."
                 )
             yield place, Judgement(said)
 
@@ -100,7 +100,7 @@ def positivity() -> FunctionJudge:
             from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
         except ImportError as error:
             raise ConfigError(
-                "The judge 'positivity' needs the package vaderSentiment, which is not installed: "
+                "The judge 'positivity' needs the package vaderSentiment, which is not installed; "
                 f"{install('sentiment')}."
             ) from error
         analyzer = SentimentIntensityAnalyzer()

@@ -67,8 +67,8 @@ class EndpointScorer:
             reply = self.endpoint.complete(told, stop)
         except Refused as refusal:
             raise ConfigError(
-                f"The judge {self.name!r} refuses to grade the response {response[:60]!r} ({refusal.why}); see what "
-                "the server takes."
+                f"The judge {self.name!r} refuses to grade the response {response[:60]!r} ({refusal.why}); check "
+                "which model and settings the server accepts."
             ) from refusal
         if (grade := read_grade(reply)) is None:
             raise ConfigError(

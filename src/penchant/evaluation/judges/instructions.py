@@ -14,5 +14,7 @@ def read_instructions(path: str | os.PathLike[str] | None) -> str | None:
     """The text of the file; None if none is given. Raises ConfigError if it is unreadable or empty."""
     text = read_given(path, "instructions", "a text file")
     if text is not None and not text.strip():
-        raise ConfigError(f"`instructions=...` {path}: is empty; write what the judge should weigh, or leave it out")
+        raise ConfigError(
+            f"{path}: the file of `instructions=...` is empty; write what the judge should weigh, or leave it out"
+        )
     return text

@@ -46,11 +46,11 @@ def read_comparisons(rows: Path | RowSource) -> list[Comparison]:
             comparison = Comparison.model_validate(row)
         except ValidationError as error:
             raise DataError(
-                f"{where}: not a comparison ({bad_row_from_validation(error).reason}); give a file that "
+                f"{where}: is not a comparison ({bad_row_from_validation(error).reason}); give a file that "
                 "`penchant sample` wrote"
             ) from error
         if not comparison.prompt:
-            raise DataError(f"{where}: the prompt holds no message, so there is nothing to judge; remove it")
+            raise DataError(f"{where}: the prompt holds no message, so there is nothing to judge; remove the line")
         comparisons.append(comparison)
     return comparisons
 
@@ -105,7 +105,7 @@ def judge_to_file(
     lock = output.with_name(f".{output.name}.lock")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(lock, f"{output}: another process is answering into it; wait for it"):
+        with exclusive(lock, f"{output}: another process is writing answers to it; wait until it has finished"):
             if output.exists():  # created meanwhile
                 return _finished(judge, comparisons, output, resume)
             scratch = unfinished(output)
@@ -145,7 +145,9 @@ def _finished(judge: Judge, comparisons: Sequence[Comparison], output: Path, res
         raise OutputError(f"{output}: exists already; choose another `output=...`")
     found = found_in(output, comparisons, judge.name)
     if len(found) < len(comparisons):
-        raise OutputError(f"{output}: answers {len(found)} of {len(comparisons)}; choose another `output=...`")
+        raise OutputError(
+            f"{output}: holds answers to {len(found)} of {len(comparisons)} comparisons; choose another `output=...`"
+        )
     return [found[place] for place in range(len(comparisons))]
 
 

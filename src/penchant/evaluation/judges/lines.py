@@ -88,7 +88,8 @@ def found_in(path: Path, comparisons: Sequence[Comparison], judge: str) -> dict[
         place, row = _read(line, number, where)
         if place not in range(len(comparisons)):
             raise OutputError(
-                f"{where}: answers comparison {place + 1} of {len(comparisons)}; choose another `output=...`"
+                f"{where}: answers comparison {place + 1}, but there are {len(comparisons)}; choose another "
+                "`output=...`"
             )
         found[place] = _checked(row, comparisons[place], judge, where)
     return found
@@ -99,7 +100,7 @@ def _read(line: bytes, number: int, where: str) -> tuple[int, Comparison]:
         row = json.loads(line)
         return int(row.pop(PLACE, number)), Comparison.model_validate(row)
     except (ValueError, TypeError, AttributeError) as error:
-        raise OutputError(f"{where}: not an answered comparison; remove the file and begin again") from error
+        raise OutputError(f"{where}: is not an answered comparison; remove the file and begin again") from error
 
 
 def _checked(row: Comparison, comparison: Comparison, judge: str, where: str) -> Comparison:

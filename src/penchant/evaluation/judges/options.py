@@ -82,7 +82,7 @@ class JudgeOptions:
                 whose = " or ".join(NAMES[kind] for kind in kinds)
                 raise ConfigError(f"`{name}=...` is for {whose}, and the judge is {self.judge!r}; leave it out")
         if self.kind == "endpoint" and not self.judge_model:
-            raise ConfigError("`judge_model=...`: an endpoint serves models by name; say which one judges")
+            raise ConfigError("`judge_model=...` is missing; name the model to ask at the endpoint")
 
     def open(
         self,
@@ -233,8 +233,8 @@ def _named(spec: str) -> Any:
         return added
     names = (*JUDGES, *added_names(GROUP))
     close = nearest(spec, names)
-    hint = f"did you mean {close!r}?" if close else f"use one of {', '.join(names)}, or module:function."
-    raise ConfigError(f"`judge=...`: There is no judge {spec!r}: {hint}")
+    hint = f"did you mean {close!r}?" if close else f"choose from {', '.join(names)}, or give module:function"
+    raise ConfigError(f"`judge=...`: there is no judge {spec!r}; {hint}")
 
 
 def _of_function(function: Any, name: str, epsilon: float | None) -> Judge:

@@ -66,8 +66,8 @@ class PeopleJudge:
         with Store.of(self.project, create=True) as store:
             if refused := store.add_tasks(asked, origin=self.tasks, all_or_none=True).refused:
                 raise DataError(
-                    f"{self.project}: cannot ask {refused[0]} ({len(refused)} such), so none was added; fix that, or "
-                    "begin the round again"
+                    f"{self.project}: {len(refused)} of {len(asked)} comparisons cannot be asked, so none was added "
+                    f"(the first: {refused[0]}); correct that, or begin the round again"
                 )
             votes, _ = votes_by_task(store.comparisons())
             return votes, store.project.config.overlap

@@ -49,6 +49,7 @@ def finite_score(name: str, value: Any, response: str) -> float:
         score = math.nan
     if not math.isfinite(score):
         raise ConfigError(
-            f"The judge {name!r} returned {value!r} for the response {response[:60]!r}; it must return a finite number."
+            f"The judge {name!r} returned {value!r:.80} for the response {response[:60]!r}; it must return a finite "
+            "number."
         )
     return score

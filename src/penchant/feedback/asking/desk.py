@@ -89,7 +89,7 @@ class Desk:
         known = self._by_key.get(key)
         if known is not None:
             if known.annotator_id != annotator_id or known.outcome != "withdrawn":
-                raise Refused("key", "another answer was sent under this key; make a new one")
+                raise Refused("key", "another answer was sent under this key; send this one under a new key")
             return Reply(answer=known)
         given = self.board.latest(annotator_id)
         if given is None:
@@ -167,7 +167,7 @@ class Desk:
                 slot = self.board.free_slot(given.task_id)
                 is_taken = is_taken or slot is None
         if is_taken:
-            raise Refused("taken", "this pair was given out again in the meantime; go on with the next one")
+            raise Refused("taken", "this pair was given out again in the meantime; continue with the next one")
         self._lease(given._replace(slot=slot, renewed_at=now, released_at=None))
 
     def _release(self, given: Given, now: datetime) -> None:

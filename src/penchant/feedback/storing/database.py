@@ -49,7 +49,9 @@ class Database:
         shown = self.url.render_as_string(hide_password=True)
         self.name = (self.url.database or shown) if self._is_sqlite else shown
         if self.url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise ConfigError(f"database: {self.name} is of an unknown kind; use sqlite or postgresql+psycopg")
+            raise ConfigError(
+                f"database: {self.name} is of a kind that is not supported; use sqlite or postgresql+psycopg"
+            )
         self._lock = threading.RLock() if self._is_sqlite else None
         self._writer, self._reader = self._engines()
 

@@ -32,9 +32,11 @@ def invite(connection: Connection, name: str, role: Role, now: datetime) -> Invi
     """Add a person, or give an existing one a new token: the old one stops working, a disabled person is enabled."""
     name = name.strip()
     if not name or len(name) > MAX_NAME or not name.isprintable() or name == UNKNOWN:
-        raise ConfigError(f"a name is 1 to {MAX_NAME} printable characters, not {UNKNOWN}; got {name!r}")
+        raise ConfigError(
+            f"a name must be 1 to {MAX_NAME} printable characters, and not {UNKNOWN}, got {name!r}; choose another"
+        )
     if role not in ("annotator", "admin"):
-        raise ConfigError(f"a role is annotator or admin; got {role!r}")
+        raise ConfigError(f"a role must be annotator or admin, got {role!r}; choose one of them")
     annotator_id = find_or_add(connection, name, now)
     token = secrets.token_urlsafe(32)
     connection.execute(

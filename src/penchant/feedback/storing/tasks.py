@@ -110,7 +110,7 @@ def fault(comparison: Comparison, *, gold: bool) -> str | None:
         "a response is empty; write one": not a or not b,
         "a and b are the same text, so there is nothing to compare; remove the row": a == b,
         "a gold task needs the right answer; give its outcome": gold and comparison.outcome is None,
-        f"strength goes from 1 to 4, got {comparison.strength}; correct it": (comparison.strength or 0) > MOST_STRENGTH,
+        f"strength must be 1 to 4, got {comparison.strength}; correct it": (comparison.strength or 0) > MOST_STRENGTH,
     }
     return next((reason for reason, is_so in faults.items() if is_so), None) or fault_of_details(comparison)
 
@@ -120,10 +120,12 @@ def _conflict(there: Mapping[str, Any] | None, row: Mapping[str, Any], *, gold: 
     if there is None:
         return None
     if any(there[name] != row[name] for name in ("prompt", "a", "b")):
-        return "a task of this id is there with another prompt or other responses; give it another id"
+        return (
+            "the project has a task with this id but with another prompt or other responses; give this one another id"
+        )
     if gold and there["gold"] != row["gold"]:
         known = "without a right answer" if there["gold"] is None else f"with the right answer {there['gold']}"
-        return f"the same task is there {known}; give the gold one another id"
+        return f"the project has the same task {known}; give this gold task another id"
     return None
 
 

@@ -96,7 +96,7 @@ def disable(
     """Disable a person; their answers stay."""
     room = room_of(request)
     if annotator_id == person.id or (room.sessions.owner and annotator_id == room.sessions.owner.annotator_id):
-        raise HTTPException(409, "neither yourself nor whoever started the server can be disabled")
+        raise HTTPException(409, "you can disable neither yourself nor whoever started the server")
     room.store.disable(annotator_id)
     return {"id": annotator_id}
 

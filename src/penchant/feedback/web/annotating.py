@@ -162,5 +162,5 @@ def _json(**reply: Any) -> Response:
 def _own(request: Request, person: Annotator, assignment_id: AssignmentId) -> Assignment:
     found: Assignment | None = room_of(request).store.assignment(assignment_id, person.id)
     if found is None:
-        raise HTTPException(404, "there is no such pair of yours")
+        raise HTTPException(404, "this pair was not given to you; ask for the next one")
     return found

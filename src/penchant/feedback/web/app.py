@@ -24,6 +24,7 @@ from penchant.feedback.web import adjudicating, administering, annotating, enter
 from penchant.feedback.web.pages import Pages
 from penchant.feedback.web.security import Guard
 from penchant.feedback.web.sessions import Owner, Sessions
+from penchant.wording import MAX_REASON, one_line
 
 __all__ = ["Room", "create_app"]
 
@@ -103,10 +104,11 @@ async def _report(request: Request, error: Any) -> Response:
     if request.url.path.startswith(("/api/admin", "/admin")):
         return JSONResponse({"error": str(error)}, 422)
     log.error("%s", error)
-    return JSONResponse({"error": "the answers cannot be reached just now; this is tried again"}, 503)
+    return JSONResponse({"error": "the database cannot be reached just now; the page tries again"}, 503)
 
 
 async def _refuse_body(request: Request, error: Any) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-    return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)
+    complaint = f"{where}: {str(first['msg']).removeprefix('Value error, ')}"
+    return JSONResponse({"error": one_line(complaint, MAX_REASON)}, 422)

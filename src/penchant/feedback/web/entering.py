@@ -45,7 +45,7 @@ def sign_out(request: Request) -> Response:
 def _owner_of(request: Request, token: str) -> Annotator:
     person: Annotator | None = room_of(request).sessions.annotator(token)
     if person is None:
-        raise HTTPException(410, "this link does not work")
+        raise HTTPException(410, "this link does not work; ask for a new one")
     return person
 
 

@@ -101,7 +101,7 @@ class Guard:
             if not hmac.compare_digest(given.encode(), csrf_token(session).encode()):
                 return 403, "the page is older than the session; reload it"
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return 415, "only application/json is taken"
+            return 415, "only the content type application/json is accepted"
         return None
 
     def _is_allowed(self, host: str) -> bool:

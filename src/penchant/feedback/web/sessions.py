@@ -91,7 +91,7 @@ Person = Annotated[Annotator, Depends(_person)]
 
 def _admin(person: Person) -> Annotator:
     if person.role != "admin":
-        raise HTTPException(403, "only an admin may do this")
+        raise HTTPException(403, "only an admin may do this; ask one")
     return person
 
 

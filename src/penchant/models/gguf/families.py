@@ -64,7 +64,10 @@ class Family:
             if name in tied:
                 continue
             if (called := names.get_name(name, try_suffixes=(".weight", ".bias"))) is None:
-                raise ConfigError(f"GGUF has no name for the weight {name} of a {config.model_type}; export a folder")
+                raise ConfigError(
+                    f"GGUF has no name for the weight {name} of a {config.model_type}; export a folder with "
+                    "`merged=...`"
+                )
             num_heads = heads.get(name.split(".")[-2])
             yield called, weight if num_heads is None else turned_for_rope(weight, num_heads)
         if (factors := rope_factors(config)) is not None:
@@ -76,13 +79,13 @@ def family_of(config: Any) -> Family:
     family = FAMILIES.get(config.model_type)
     if family is None:
         raise ConfigError(
-            f"GGUF files are written of {', '.join(FAMILIES)}, and this model is a {config.model_type}; export a "
-            "folder with `merged=...`, and convert it by llama.cpp's convert_hf_to_gguf.py"
+            f"GGUF files can be written for {', '.join(FAMILIES)}, but this model is a {config.model_type}; export a "
+            "folder with `merged=...`, and convert it with llama.cpp's convert_hf_to_gguf.py"
         )
     kind = config.rope_parameters.get("rope_type", "default")
     if kind not in ("default", "llama3"):
         raise ConfigError(
-            f"GGUF files are not written of models whose positions are scaled by '{kind}'; export a folder with "
+            f"GGUF files cannot be written for models whose positions are scaled by '{kind}'; export a folder with "
             "`merged=...`"
         )
     return family

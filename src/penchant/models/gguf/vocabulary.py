@@ -48,7 +48,10 @@ def describe_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any, num_rows: int, e
     says = json.loads(tokenizer.backend_tokenizer.to_str())
     model = says["model"]
     if model["type"] != "BPE":
-        raise ConfigError(f"GGUF files are written of BPE tokenizers, and this one is {model['type']}; export a folder")
+        raise ConfigError(
+            f"GGUF files can be written for BPE tokenizers, but this one is {model['type']}; export a folder with "
+            "`merged=...`"
+        )
     tokens = _tokens(model["vocab"], says["added_tokens"], num_rows)
     types = _types(tokens, says, tokenizer)
     if model.get("byte_fallback"):
@@ -129,8 +132,8 @@ def _cut(part: Mapping[str, Any]) -> str | None:
 
 def _unknown(what: str) -> ConfigError:
     return ConfigError(
-        f"the tokenizer {what}, for which llama.cpp has no name known here, and it would read other tokens; export a "
-        "folder with `merged=...`"
+        f"the tokenizer {what}, for which no name in llama.cpp is known, so that llama.cpp would read other tokens; "
+        "export a folder with `merged=...`"
     )
 
 

@@ -32,7 +32,7 @@ def save_gguf(model: LanguageModel, file: Path, kind: str, say: Callable[[str], 
     the file read back differs, and OSError; no file is kept then.
     """
     if model.head is None:
-        raise ConfigError("reward models are not written as GGUF files; export a folder")
+        raise ConfigError("a reward model cannot be written as a GGUF file; export a folder with `merged=...`")
     family = family_of(model.causal_lm.config)
     fold_and_round(model, file, kind, partial(rounded, kind=kind), PRECISION[kind], say)
     with replacing(file) as scratch:
@@ -69,6 +69,6 @@ def _require_written(network: Any, family: Family, scratch: Path, file: Path) ->
         require_same_network(network, again)
     except (ModelError, WrittenError) as error:
         raise WrittenError(
-            f"{file}: the model that was written there is not the one in memory ({error}), so it was not kept; "
+            f"{file}: the model that was written there differs from the one in memory ({error}), so it was not kept; "
             "export a folder with `merged=...`"
         ) from error
