@@ -37,6 +37,23 @@ def test_every_function_says_what_it_raises_and_every_argument_has_a_type(name):
     assert inspect.signature(function).parameters.keys() <= function.__annotations__.keys()
 
 
+@pytest.mark.parametrize("name", [name for name in pt.__all__ if inspect.isfunction(getattr(pt, name))])
+def test_the_docstring_of_a_function_says_what_every_argument_is(name):
+    doc = inspect.getdoc(getattr(pt, name))
+    untold = {word for word in inspect.signature(getattr(pt, name)).parameters if not re.search(rf"\b{word}\b", doc)}
+    as_elsewhere = "rguments and errors as for" in doc
+    assert as_elsewhere or untold <= {"arguments"}, untold
+
+
+RESULTS = [name for name in pt.__all__ if hasattr(getattr(pt, name), "__dataclass_fields__")]
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_docstring_of_a_result_says_what_every_field_is(name):
+    doc = inspect.getdoc(getattr(pt, name))
+    assert [field for field in getattr(pt, name).__dataclass_fields__ if not re.search(rf"\b{field}\b", doc)] == []
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error_and_dir_lists_all():
     with pytest.raises(AttributeError, match="'penchant' has no attribute 'fit'"):
         _ = pt.fit

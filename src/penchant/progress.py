@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from importlib.abc import MetaPathFinder
 from typing import Any, Protocol
 
+from penchant.errors import ConfigError
 from penchant.process import num_processes
 from penchant.wording import MAX_MESSAGE, in_short, sanitise
 
@@ -132,9 +133,11 @@ def facts_in_words(facts: Mapping[str, float]) -> str:
 
 
 def reporter_of(progress: bool | Reporter) -> Reporter:
-    """True: bars and lines on standard error; False: nothing; a Reporter: itself."""
+    """True: bars and lines on standard error; False: nothing; a Reporter: itself. Raises ConfigError for others."""
     if isinstance(progress, bool):
         return Bars() if progress else Silent()
+    if not (hasattr(progress, "say") and hasattr(progress, "progress")):
+        raise ConfigError(f"progress must be True, False or an object with `say` and `progress`, got {progress!r}")
     return progress
 
 

@@ -23,6 +23,7 @@ def refused(call, kind=pt.UserError):
         ("num_train_epochs", "epochs"),
         ("loss_type", "objective"),
         ("learning_rat", "learning_rate"),
+        ("max_pairs", "max_rows"),
     ],
 )
 def test_an_unknown_argument_is_answered_with_the_one_meant(train, name, meant):
@@ -33,6 +34,19 @@ def test_an_unknown_argument_is_answered_with_the_one_meant(train, name, meant):
 def test_an_unknown_setting_is_answered_with_the_one_meant(train):
     said = refused(lambda: train(settings={"optimizer.lr": 1}), pt.ConfigError)
     assert said == "settings: there is no setting 'optimizer.lr'; did you mean 'optimiser.learning_rate'?"
+
+
+def test_a_setting_of_another_kind_of_run_is_answered_with_what_there_is(model, rows):
+    said = refused(lambda: pt.sft(model, rows, beta=0.1, progress=False), pt.ConfigError)
+    assert said.startswith("the arguments: there is no setting 'dpo.beta'; choose from output, seed, model, data, ")
+    assert len(said) < 150
+
+
+def test_settings_that_exclude_each_other_are_answered_with_one_remedy(model, rows):
+    said = refused(lambda: pt.sft(model, rows, pairing="all", progress=False), pt.ConfigError)
+    assert said.endswith("; leave them out")
+    said = refused(lambda: pt.dpo(model, rows, max_length=64, max_prompt_length=64, progress=False), pt.ConfigError)
+    assert said.endswith("leaves no room for a response within data.max_length, 64; lower it")
 
 
 def test_a_value_that_cannot_be_is_one_of_the_arguments(train):
@@ -50,6 +64,49 @@ def test_how_to_load_is_refused_beside_a_loaded_model(train, brought):
     (name,) = brought
     said = refused(lambda: train(**brought), pt.ConfigError)
     assert said.startswith(f"model.{name}: the model is loaded already; ")
+
+
+@pytest.mark.parametrize(
+    "brought", [{"device": "cpu"}, {"dtype": "float32"}, {"chat_template": "plain"}, {"special_tokens": "text"}]
+)
+def test_a_loaded_model_is_not_loaded_otherwise(model, rows, brought):
+    (name,) = brought
+    assert pt.load(model) is model
+    said = refused(lambda: pt.load(model, **brought), pt.ConfigError)
+    assert said == f"`{name}=...` is for loading, and this model is loaded already; leave it out"
+    if name in ("chat_template", "special_tokens"):
+        assert said == refused(lambda: pt.check(rows, model, **brought), pt.ConfigError)
+
+
+def test_zero_is_a_number_that_is_refused_and_not_the_default(train, rows):
+    run = train(max_steps=1, settings={"save.num_samples": 0})
+    assert "beta must be a finite number above 0, got 0" in refused(
+        lambda: pt.score(run, rows, beta=0, progress=False), pt.ConfigError
+    )
+    for name, least in (("max_length", 8), ("max_pairs", 1)):
+        said = refused(lambda name=name: pt.score(run, rows, **{name: 0}, progress=False), pt.ConfigError)
+        assert said == f"{name} must be a whole number of at least {least}, got 0"
+    assert "'max_length' must be greater than or equal to 8, got 0" in refused(
+        lambda: pt.check(rows, run, max_length=0, progress=False), pt.ConfigError
+    )
+    limits = {"max_length": 64, "max_prompt_length": 64}
+    for call in (pt.check, lambda rows, model, **how: train(model, rows, **how)):
+        assert "leaves no room" in refused(lambda call=call: call(rows, run.model, **limits, progress=False))
+
+
+@pytest.mark.parametrize("call", [pt.sample, pt.evaluate])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("seed", -1), ("seed", 1.5), ("max_prompts", 0), ("max_prompts", 1.5), ("top_k", -1)),
+        *(("temperature", "hot"), ("temperature", True), ("top_p", None)),
+    ],
+)
+def test_a_number_that_is_none_is_named_as_the_argument_it_is(model, call, name, value):
+    own = {} if call is pt.sample else {"judge": "positivity", "reference": model}
+    said = refused(lambda: call(model, ["One day"], **own, **{name: value}, progress=False), pt.ConfigError)
+    assert said.startswith(f"{name} must be a ")
+    assert said.endswith(f", got {value!r}")
 
 
 def test_resume_without_an_output_is_refused(train, model):

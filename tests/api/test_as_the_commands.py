@@ -42,6 +42,25 @@ def test_a_ranking_takes_the_options_of_the_command():
         pt.rank(VOTES, prior="vague", **QUIET)
 
 
+def test_comparisons_are_judged_in_whatever_they_come(model):
+    samples = pt.sample(model, ["One day", "Once upon a time"], num_responses=3, max_new_tokens=4, **QUIET)
+    expected = pt.judge(samples, judge=length, **QUIET)
+    rows = [json.loads(json.dumps(row)) for row in samples.rows]
+    for given in (rows, iter(rows), samples.comparisons, [samples.comparisons[0], *rows[1:]]):
+        assert pt.judge(given, judge=length, **QUIET) == expected
+    with pytest.raises(pt.DataError, match=r"comparisons\[1\]: is not a comparison \(the field 'id' is missing\)"):
+        pt.judge([rows[0], {"prompt": "One day"}], judge=length, **QUIET)
+
+
+def test_a_run_is_loaded_as_asked_and_data_are_checked_for_it(train, model, rows, tmp_path):
+    run = train(output=tmp_path / "run", max_steps=1, settings={"save.num_samples": 0})
+    assert pt.load(run) is run.model
+    assert pt.load(run, special_tokens="text").encoder.special_tokens == "text"
+    expected = pt.check(rows, tmp_path / "run", **QUIET).as_dict()
+    for given in (run, run.model, model):
+        assert pt.check(rows, given, **QUIET).as_dict() == expected
+
+
 def test_a_ranking_says_what_it_left_out():
     said = []
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,59 @@ def test_the_process_is_as_it_was(train, rows, tmp_path, changed, has_folder):
         pt.score(run, rows, progress=False)
         if has_folder:
             assert pt.open_run(output).model.digest == run.model.digest
+    assert state_of_the_process() == before
+
+
+@contextmanager
+def float64_by_default():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "of_the_caller",
+    [
+        torch.no_grad,
+        torch.inference_mode,
+        float64_by_default,
+        lambda: torch.device("meta"),
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    ],
+    ids=["no_grad", "inference_mode", "float64", "device", "autocast"],
+)
+def test_what_the_caller_set_in_pytorch_changes_no_result_and_stays(train, stories260k, rows, of_the_caller, measured):
+    def results():
+        model = pt.load(stories260k, device="cpu", dtype="float32", chat_template="plain", progress=False)
+        run = train(model, max_steps=1)
+        return measured(run), pt.score(run, rows, progress=False), pt.sample(run, ["One day"], progress=False)
+
+    def of_pytorch():
+        return (
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.get_default_dtype(),
+            torch.get_default_device(),
+            torch.is_autocast_enabled("cpu"),
+        )
+
+    expected = results()
+    with of_the_caller():
+        before = of_pytorch()
+        assert results() == expected
+        assert of_pytorch() == before
+
+
+def test_the_process_is_as_it_was_after_a_model_got_a_new_head(model, rows):
+    small = {"learning_rate": 1e-4, "max_steps": 1, "batch_size": 2, "progress": False}
+    before = state_of_the_process()
+    pt.reward(model, rows, **small)
+    assert state_of_the_process() == before
+    prompts = ["One day", "Tom", "Lily went", "Ben ran"]
+    settings = {"rlhf.method": "ppo", "sampling.max_new_tokens": 4, "save.num_samples": 0}
+    pt.rlhf(model, prompts, judge=lambda p, r: len(r), held_out=0.25, settings=settings, **small)
     assert state_of_the_process() == before
 
 

@@ -37,6 +37,12 @@ def test_an_argument_of_another_kind_is_refused_in_a_sentence(model, options, wo
         pt.dpo(arguments.pop("model"), arguments.pop("data"), **arguments)
 
 
+@pytest.mark.parametrize("progress", ["yes", None, 1])
+def test_progress_is_true_false_or_an_object_that_is_told(model, progress):
+    with pytest.raises(pt.ConfigError, match="progress must be True, False or an object with `say`"):
+        pt.sample(model, ["Once"], progress=progress)
+
+
 def test_the_network_itself_is_no_model(model):
     with pytest.raises(pt.ConfigError, match=r"model is of type LlamaForCausalLM; give what"):
         pt.dpo(model.network, ROWS, **FEW)

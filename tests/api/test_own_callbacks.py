@@ -4,7 +4,9 @@ import json
 import math
 import signal
 
+import numpy as np
 import pytest
+import torch
 
 import penchant as pt
 
@@ -106,6 +108,13 @@ def test_a_name_that_is_taken_or_no_number_is_refused_with_the_callbacks_name(tr
     with pytest.raises(pt.ConfigError, match=problem) as refused:
         train(callbacks=mine)
     assert str(refused.value).startswith("Measures.on_evaluation: ")
+
+
+def test_a_metric_may_be_a_number_of_numpy_or_of_pytorch(train):
+    given = {"eval_a": np.float32(0.5), "eval_b": torch.tensor(2.0), "eval_c": True, "eval_d": 3}
+    run = train(callbacks=[Measures(**given)], max_steps=1, settings={"save.num_samples": 0})
+    found = {name: run.metrics.column(name)[-1] for name in given}
+    assert json.dumps(found) == '{"eval_a": 0.5, "eval_b": 2.0, "eval_c": 1.0, "eval_d": 3}'
 
 
 @pytest.mark.slow(threads=1)

@@ -154,7 +154,7 @@ def test_a_judge_asked_again_says_how_far_it_repeats_itself_and_all_its_answers_
     steady = compared(same_to_all("a", "b"), same_to_all("aa", "bb"), LONGER, repeats=3)
     assert (steady.repeatability.rate, steady.repeatability.num) == (1.0, 48 * 3)
     assert compared(same_to_all("a"), same_to_all("b"), LONGER).repeatability is None
-    with pytest.raises(ConfigError, match="repeats must be at least 1, got"):
+    with pytest.raises(ConfigError, match="repeats must be a whole number of at least 1, got"):
         compared(same_to_all("a"), same_to_all("b"), LONGER, repeats=0)
 
 

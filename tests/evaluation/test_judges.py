@@ -190,8 +190,10 @@ def test_a_judge_is_taken_as_it_is_and_options_that_it_would_not_read_are_refuse
         open_judge(judge, judge_model="m")
     with pytest.raises(ConfigError, match=r"`timeout=...` is for an endpoint .*, and the judge is 'positivity'"):
         open_judge("positivity", timeout=3.0)
-    with pytest.raises(ConfigError, match="is a int, not a function"):
+    with pytest.raises(ConfigError, match=r"is a int, not a function, and no judge: it lacks name, price, answers; "):
         open_judge(3)
+    with pytest.raises(ConfigError, match=r"is a class; give or name an object of it, FunctionJudge\(\.\.\.\)"):
+        open_judge(FunctionJudge)
 
 
 def test_a_judge_that_an_installed_package_adds_is_known_by_its_name(add_package):

@@ -118,7 +118,7 @@ def test_an_objective_from_outside_has_parameters_of_any_name_and_ours_have_not(
     flags = {"output": "o", "data.files": ("f",)}
     built = build_config(DPOConfig, settings=["dpo.objective=mine:loss", "dpo.power=3"], flags=flags, environment={})
     assert built.dpo.parameters == {"power": 3.0}
-    with pytest.raises(ConfigError, match=r"`set=...`: there is no setting 'dpo\.powr'; the keys are"):
+    with pytest.raises(ConfigError, match=r"`set=...`: there is no setting 'dpo\.powr'; choose from dpo\."):
         build_config(DPOConfig, settings=["dpo.powr=3"], flags=flags, environment={})
 
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from penchant.errors import ConfigError
 from penchant.training.config import DPOConfig, SFTConfig
+from penchant.training.configure import configure
+from penchant.training.given import Given
 from penchant.training.settings import build_config, known_keys
 
 
@@ -87,13 +89,34 @@ def test_a_section_takes_no_value_of_its_own_even_where_a_part_is_set_later(plac
         build(**places, flags={"optimiser.epochs": 2})
 
 
+def test_one_setting_may_be_given_without_a_list():
+    assert build_config(Schema, settings="optimiser.epochs=4").optimiser.epochs == 4
+
+
 def test_lists_and_nothing_can_be_set_from_anywhere():
     needed = ["output=o", "data.files=[a.jsonl, b.jsonl]"]
     config = build_config(DPOConfig, settings=[*needed, "model.lora.targets=[q_proj, v_proj]"], environment={})
     assert config.data.files == ("a.jsonl", "b.jsonl")
     assert config.model.lora.targets == ("q_proj", "v_proj")
+
     without = build_config(DPOConfig, settings=[*needed, "model.reference=null"], environment={})
     assert without.model.reference is None
+
+
+@pytest.mark.parametrize(
+    ("lora", "before", "rank"),
+    [
+        ({}, {}, 16),
+        (True, {}, 16),
+        ({"rank": 2}, {}, 2),
+        (False, {"model.lora.rank": 8}, None),
+        (None, {"model.lora.rank": 8}, 8),
+        ({}, {"model.lora.rank": 8}, 8),
+    ],
+)
+def test_an_argument_for_an_adapter_wins_over_settings_and_an_empty_one_asks_for_one(lora, before, rank):
+    found = configure(DPOConfig, None, before, {"model": "m", "lora": lora}, Given(data=[])).model.lora
+    assert (found and found.rank) == rank
 
 
 @pytest.mark.parametrize(
@@ -177,8 +200,10 @@ def test_a_key_written_without_its_section_is_found():
         build(settings=["learning_rate=1"])
 
 
-def test_a_key_like_no_other_lists_them_all():
-    with pytest.raises(ConfigError, match=r"the keys are name, optimiser\.learning_rate"):
+def test_a_key_like_no_other_lists_what_stands_beside_it():
+    with pytest.raises(ConfigError, match=r"choose from optimiser.learning_rate, optimiser.epochs, "):
+        build(settings=["optimiser.xyzzyplugh=1"])
+    with pytest.raises(ConfigError, match=r"choose from name, optimiser$"):
         build(settings=["zzz=1"])
 
 

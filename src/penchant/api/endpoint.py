@@ -5,7 +5,7 @@ from __future__ import annotations
 from penchant.api.loading import load
 from penchant.progress import Reporter, reporter_of
 from penchant.serving.service import BATCH_SIZE, HOST, PORT, open_service
-from penchant.training.given import ModelLike
+from penchant.training.given import ModelLike, loaded_of
 
 __all__ = ["serve"]
 
@@ -34,8 +34,9 @@ def serve(
         UserError: a model, setting or port that cannot be used.
     """
     reporter = reporter_of(progress)
+    is_loaded = loaded_of(model) is not None
     with open_service(
-        lambda: load(model, special_tokens="text", progress=reporter),
+        lambda: load(model, special_tokens="refuse" if is_loaded else "text", progress=reporter),
         host=host,
         port=port,
         token=token,

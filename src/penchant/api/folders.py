@@ -23,7 +23,7 @@ from penchant.training.configure import configure
 from penchant.training.cost_of_run import Plan
 from penchant.training.export import Exported
 from penchant.training.export import export as export_to
-from penchant.training.given import Given, ModelLike
+from penchant.training.given import Given, ModelLike, loaded_of, name_of_model
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
 from penchant.training.planning import SCHEMAS, plan_run
@@ -37,7 +37,7 @@ __all__ = ["advise", "check", "compare_runs", "export", "lineage", "open_run", "
 
 def check(
     data: Data,
-    model: str | os.PathLike[str] = "smollm2-135m",
+    model: ModelLike = "smollm2-135m",
     *,
     max_length: int = 1024,
     max_prompt_length: int | None = None,
@@ -54,16 +54,26 @@ def check(
 ) -> CheckReport:
     """Report what training would use of the data: kind, counts, every bad row, lengths. Reads only the tokenizer.
 
-    columns, format: see `penchant.data.load_pairs`. pairing, min_gap: which answers of a ranked or scored list become
-    pairs, as in `penchant.dpo`. labels: how to combine several votes on one pair of a project, "majority" or "soft".
-    num_examples: items to keep for inspection, at least 512 (`CheckReport.items`). ches: measure how similar both sides
-    of the first pairs are to the model (arXiv 2410.08847), which reads its weights. Raises UserError where the data
-    cannot be read at all.
+    Args:
+        data: as for `penchant.dpo` or `penchant.sft`.
+        model: a name or path, a run, or a loaded model.
+        max_length, max_prompt_length: in tokens, see `penchant.dpo`; at most the model's context.
+        chat_template, special_tokens: for a model given by name, see `penchant.load`.
+        columns, format: see `penchant.data.load_pairs`.
+        pairing, min_gap: which answers of a ranked or scored list become pairs, as in `penchant.dpo`.
+        labels: how to combine several votes on one pair of a project, "majority" or "soft".
+        num_examples: items to keep for inspection, at least 512 (`CheckReport.items`).
+        ches: measure how similar both sides of the first pairs are to the model (arXiv 2410.08847), which reads its
+            weights.
+        progress: see `penchant.dpo`.
+
+    Raises:
+        UserError: the data cannot be read at all, the model has no tokenizer, or training would refuse the limits.
     """
     reporter = reporter_of(progress)
     return check_data(
         pairs_in(data, reporter, labels=labels),
-        os.fspath(model),
+        loaded_of(model) or str(name_of_model(model)),
         max_length=max_length,
         max_prompt_length=max_prompt_length,
         chat_template=chat_template,
@@ -89,7 +99,7 @@ def advise(
     """Suggest settings of `penchant.dpo` for this model and these pairs, each with its reason; nothing is trained.
 
     config: a YAML file of settings, or the checked configuration of a run; either may name model and data in place of
-    the first arguments. Other arguments as for `penchant.dpo`. Raises UserError.
+    the first arguments. progress and other arguments as for `penchant.dpo`. Raises UserError.
     """
     given = Given.of(model, data)
     config = configure(DPOConfig, config, (), {**Given.names(model, data, None), **arguments}, given)
@@ -113,7 +123,8 @@ def plan(
     task: "dpo", "sft" or "reward". config: a YAML file of settings, or the checked configuration of a run; either may
     name model and data in place of the first arguments. device: None for this machine's GPU or, if it has none, its
     processor; "cpu"; or one of `penchant.models.devices.DEVICES`, as "h100". processes: one per device.
-    watts: the power draw of a device, for the energy. Other arguments as for `penchant.dpo`. Raises UserError.
+    watts: the power draw of a device, for the energy. settings, progress and other arguments as for `penchant.dpo`.
+    Raises UserError.
     """
     if task not in SCHEMAS:
         raise ConfigError(f"task must be one of {', '.join(SCHEMAS)}, got {task!r}")
@@ -150,7 +161,8 @@ def export(
     merged: the folder, with weights of `dtype`: "float32", "bfloat16" or "float16". gguf: the file, with weights of
     `gguf_type`: "f16", "f32" or "q8_0"; the first of each is the default. ollama: write a Modelfile beside it.
     push: "owner/name" of a repository on the Hub to upload the folder to; private: whether a repository created for it
-    is private, True unless given.
+    is private, True unless given. chat_template: for a model given by name, see `penchant.load`. progress: see
+    `penchant.dpo`.
 
     Raises UserError, and WrittenError where the written weights differ from the model's; no file is kept then.
     """

@@ -13,6 +13,7 @@ from penchant.data.prompt_sets import read_prompts
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.feedback.snapshots import resolve_projects
+from penchant.numbers_given import require_whole
 from penchant.progress import Reporter
 
 __all__ = ["Prompts", "pairs_in", "prompts_of"]
@@ -30,6 +31,7 @@ def prompts_of(
     format: str | None = None,
 ) -> Sequence[Prompt]:
     """Read at most `limit` prompts and report how many are left out. Raises UserError."""
+    require_whole("max_prompts", limit)
     if not isinstance(prompts, str | os.PathLike | Mapping | RowSource) and not hasattr(prompts, "columns"):
         given = _each(prompts)
         if (columns, format) == (None, None) and _were_read(given):

@@ -10,6 +10,7 @@ from typing import Any
 
 from penchant.data import Comparison
 from penchant.data.given import Data
+from penchant.data.in_memory import as_source
 from penchant.errors import ConfigError, DataError
 from penchant.evaluation.judges import Judge, JudgeOptions, judge_comparisons, judge_to_file, open_judge
 from penchant.evaluation.judges.agreement import agreement_in_words, shared_answers
@@ -27,37 +28,56 @@ def judge(
     comparisons: Samples | Data,
     judge: str | Judge | Callable[..., Any] = "positivity",
     *,
+    judge_model: str | None = None,
+    instructions: str | os.PathLike[str] | None = None,
+    epsilon: float | None = None,
+    judge_reference: str | os.PathLike[str] | None = None,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
     people: str | os.PathLike[str] | Sequence[Comparison] | None = None,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     progress: bool | Reporter = True,
-    **options: Any,
 ) -> list[Comparison]:
     """Answer comparisons by a judge that stands in for people.
 
     Args:
-        comparisons: the result of `sample`, a file of it, or Comparison records.
+        comparisons: the result of `sample`, a file of it, its rows, or Comparison records.
         judge: a name ("positivity"), "module:function", "reward:FOLDER", "run:FOLDER", the address of an endpoint, or a
             function of (prompt, response) that returns a score or of (prompt, a, b) that returns "a", "b", "tie" or
             "both_bad".
+        judge_model: the name of the model at an endpoint.
+        instructions: what the model at an endpoint is told: a text, or the Path of a file.
+        epsilon: scores that differ by at most this are a tie; None: only equal ones.
+        judge_reference: the reference of a run that judges; None: the run's own.
+        concurrency: concurrent requests to an endpoint; None: 4. timeout: the most seconds of its silence; None: 120.
+        device, dtype: of a run or a reward model, see `load`; None: the best available.
         people: comparisons that people answered, or a file of them; measures how far the judge agrees with them.
         output: JSON lines to write as well, one per answer; `resume=True` continues such a file.
-        options: judge_model, instructions (a text, or the Path of a file), epsilon, judge_reference, concurrency,
-            timeout, device, dtype, as far as the judge uses them; see `penchant.evaluation.judges.open_judge`.
+        progress: see `penchant.dpo`.
 
     Raises:
-        UserError: there is no such judge, or it failed. Interrupted: Ctrl-C; output already written is kept.
+        UserError: there is no such judge, an option does not apply to it, or it failed. Interrupted: Ctrl-C; output
+            already written is kept.
     """
     if resume and output is None:
         raise ConfigError(
             "`resume=True` continues a file, but none is named; give `output=...`, or leave `resume=True` out"
         )
     reporter = reporter_of(progress)
-    if isinstance(options.get("instructions"), os.PathLike):
-        options["instructions"] = read_instructions(options["instructions"])
+    text = read_instructions(instructions) if isinstance(instructions, os.PathLike) else instructions
+    run = None if judge_reference is None else os.fspath(judge_reference)
+    choice: dict[str, Any] = {
+        "judge_model": judge_model,
+        "instructions": text,
+        "epsilon": epsilon,
+        "judge_reference": run,
+    }
+    how: dict[str, Any] = {"concurrency": concurrency, "timeout": timeout, "device": device, "dtype": dtype}
     if isinstance(judge, str):  # refused before anything is read
-        said = {name: options.get(name) for name in ("judge_model", "instructions", "epsilon", "judge_reference")}
-        JudgeOptions(judge, **said).check(**{name: options[name] for name in options.keys() - said.keys()})
+        JudgeOptions(judge, **choice).check(**how)
     asked, file = _comparisons(comparisons), None if output is None else Path(output)
     if (
         file is not None
@@ -74,7 +94,7 @@ def judge(
         raise DataError(
             f"{where}: answers none of the comparisons in {of}; give people's answers to the same prompts and responses"
         )
-    opened = open_judge(judge, reporter=reporter, **options)
+    opened = open_judge(judge, **choice, **how, reporter=reporter)
     if file is None:
         votes = judge_comparisons(opened, asked, on_progress=counted(reporter, "judging"))
     else:
@@ -97,8 +117,6 @@ def _comparisons(comparisons: Samples | Data) -> Sequence[Comparison]:
         return comparisons.comparisons
     if isinstance(comparisons, str | os.PathLike):
         return read_comparisons(Path(comparisons))
-    records: list[Any] = list(comparisons)  # type: ignore[arg-type]  # a RowSource has no records, and is refused
-    if strange := [one for one in records if not isinstance(one, Comparison)]:
-        got = type(strange[0]).__name__
-        raise ConfigError(f"comparisons must be Comparison records, got {got}; give what `penchant.sample` returned")
-    return records
+    if isinstance(comparisons, list | tuple) and all(isinstance(one, Comparison) for one in comparisons):
+        return comparisons
+    return read_comparisons(as_source(comparisons, "comparisons"))

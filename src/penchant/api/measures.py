@@ -62,10 +62,14 @@ def score(
         pairs: as for `penchant.dpo`.
         reference: the model to measure against; None: the run's.
         beta: scale of the rewards; None: the run's, else 0.1.
+        max_pairs: the most pairs to score, from the start; None: all.
+        max_length: tokens of prompt and response; None: the run's limit, or 1024.
+        on_bad_row: "drop" leaves bad rows out and reports their number, "error" refuses them.
         columns, format: see `penchant.data.load_pairs`.
         pairing, min_gap: which answers of a ranked or scored list become pairs, as in `penchant.dpo`.
         device, dtype, chat_template: for loading a model given by name, see `penchant.load`.
         special_tokens: see `penchant.load`; None: as in the run.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: pairs or models that cannot be used, or no reference is given or recorded.
@@ -80,8 +84,8 @@ def score(
     from penchant.training.trained import Run
 
     if isinstance(model, Run) and model.path is None:
-        beta = beta or model.ledger.get("beta")
-        max_length = max_length or model.ledger["config"]["data"]["max_length"]
+        beta = model.ledger.get("beta") if beta is None else beta
+        max_length = model.ledger["config"]["data"]["max_length"] if max_length is None else max_length
     with computing():
         return score_pairs(
             _policy(model),
@@ -149,16 +153,21 @@ def evaluate(
     Args:
         model: a run, which records its reference; or any model, with `reference`; or a list of models: each of the
             others is compared with the first, and a list is returned.
+        prompts: as for `penchant.sample`. max_prompts: the most of them, from the start; None: all.
         judge: what decides which answer is better: a name, a judge or a function, as for `penchant.judge`.
         judge_model: the name of the model at an endpoint that judges.
         repeats: how often the judge is asked the same question, to measure its agreement with itself.
         pairs: held-out preferences: accuracy by length and margin, and calibration.
         demonstrations: held-out conversations or texts: perplexity before and after.
+        num_responses: responses per prompt of each model.
+        temperature, top_p, top_k, max_new_tokens, seed: sampling options, as for `penchant.sample`.
+        batch_size: responses sampled at once.
         columns, format: of the prompts, see `penchant.data.load_prompts`.
         device, dtype, chat_template, special_tokens: for loading models given by name, see `penchant.load`; the first
             two also apply to a model that judges.
         write: put comparison.json and the report into the folder of the run.
         output: a JSON file to write as well, with the list of results.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: prompts, judge or models that cannot be used, or no reference is given or recorded.
@@ -233,6 +242,7 @@ def compare_answers(
         seed: decides which answer is shown first, and the resamples.
         device, dtype: of a model that judges.
         output: a JSON file to write as well.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: the answers differ in their prompts or their number, or the judge cannot be used.

@@ -49,6 +49,7 @@ def pair(
         drop_alike: the share of the pairs to leave out, the most similar by CHES first.
         device, dtype, chat_template: for loading `ches_model`; the first two also apply to a reward model as judge.
         output: JSON lines to write as well.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: incompatible options, a judge without scores, samples that cannot be read, or no pair is left.

@@ -46,7 +46,9 @@ def rank(
             votes where the votes alone do not rank every item.
         level: confidence level of the intervals.
         elo: compute the online Elo rating as well.
+        on_bad_row: "error" refuses bad rows, "drop" leaves them out and reports their number.
         columns, format: see `penchant.data.load_votes`.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: votes that cannot be read or ranked, or options that do not go together.

@@ -16,9 +16,9 @@ from penchant.errors import ConfigError
 from penchant.evaluation.sample_lines import found_in
 from penchant.evaluation.samples import Samples
 from penchant.files import require_place
+from penchant.numbers_given import require_whole
 from penchant.progress import Reporter, counted, reporter_of
 from penchant.tokens import special_tokens_of
-from penchant.wording import shown
 
 if TYPE_CHECKING:
     from penchant.evaluation.authors import Author
@@ -61,6 +61,7 @@ def sample(
         model: see `load`; None where an endpoint answers.
         prompts: a list of texts, a file, "everyday-train" or "everyday-test", or records.
         num_responses: responses per prompt.
+        max_prompts: the most prompts, from the start; None: all.
         temperature, top_p, top_k, max_new_tokens, seed: sampling options; temperature 0 takes the likeliest token.
         columns, format: of the prompts, see `penchant.data.load_prompts`.
         batch_size: responses sampled at once, 64.
@@ -68,6 +69,7 @@ def sample(
         endpoint, endpoint_model: the address of an OpenAI-compatible server, and its name of the model; the key is
             read from PENCHANT_ENDPOINT_KEY. concurrency: prompts asked at once, 16. timeout: seconds of silence, 120.
         output: JSON lines to write as well; `resume=True` continues such a file. All of the file is returned.
+        progress: see `penchant.dpo`.
 
     Raises:
         UserError: a prompt, setting, model or path cannot be used.
@@ -76,15 +78,8 @@ def sample(
         raise ConfigError(
             "`resume=True` continues a file, but none is named; give `output=...`, or leave `resume=True` out"
         )
-    for name, value, least in (
-        ("num_responses", num_responses, 1),
-        ("max_new_tokens", max_new_tokens, 1),
-        ("top_k", top_k, 0),
-        ("batch_size", 1 if batch_size is None else batch_size, 1),
-        ("seed", seed, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name} must be a whole number of at least {least}, got {shown(value)}")
+    require_whole("num_responses", num_responses)
+    require_whole("batch_size", batch_size)
     loading = {"device": device, "dtype": dtype, "chat_template": chat_template, "special_tokens": special_tokens}
     asking: dict[str, Any] = {"endpoint_model": endpoint_model, "concurrency": concurrency, "timeout": timeout}
     _refuse_unread(model, endpoint, loading | {"batch_size": batch_size}, asking)

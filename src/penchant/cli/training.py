@@ -29,7 +29,7 @@ def begin(
     started, and this one ends as they do.
     """
     given = flattened(parameters)
-    flags = {name: given[name] for name in SETTING_OF if name in given}
+    flags = {name: given[name] for name in SETTING_OF if given.get(name, False) is not False}
     config: Any = build_config(
         schema,  # type: ignore[type-var]  # one of the configurations
         file=given["config"],

@@ -81,13 +81,19 @@ def convert(
 ) -> Converted:
     """Write data as JSON lines in a format that other tools read; the file appears only once it is complete.
 
-    data and options: as for `load_pairs`; labelled responses and demonstrations are read as well. to:
-    "trl" (prompt, chosen, rejected), "kto", "messages", "arena" or "comparisons", see `penchant.data.written`. For
-    "kto" and "messages" a list of answers makes one pair, its best and its worst answer or, by `pairing`, a random one.
     Rows are streamed, one at a time.
 
-    Raises DataError for data that cannot be read or holds no such rows; ConfigError for an invalid option; OutputError
-    where the output exists or cannot be written.
+    Args:
+        data: as for `penchant.data.load_pairs`; labelled responses and demonstrations are read as well.
+        to: "trl" (prompt, chosen, rejected), "kto", "messages", "arena" or "comparisons", see `penchant.data.written`.
+            For "kto" and "messages" a list of answers makes one pair, its best and its worst answer or, by `pairing`,
+            a random one.
+        output: the file to write, which must not exist.
+        on_bad_row, columns, format, pairing, min_gap: how to read the data, see `penchant.data.load_pairs`.
+
+    Raises:
+        DataError: data that cannot be read or holds no such rows. ConfigError: an invalid option. OutputError: the
+            output exists or cannot be written.
     """
     if to not in WRITERS:
         near = nearest(str(to), WRITERS)

@@ -110,7 +110,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Paired:
-    """Rows of pairs as written, the number of prompts, and counts of what made no pair, by reason."""
+    """Pairs made from answers, as data for `penchant.dpo`.
+
+    rows: the pairs, as written to a file. num_prompts: prompts read. left_out: what made no pair, as {reason: count}.
+    """
 
     rows: tuple[dict[str, Any], ...]
     num_prompts: int

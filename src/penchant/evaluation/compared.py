@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.data import Prompt, shown
-from penchant.errors import ConfigError
 from penchant.evaluation.answers import Answers
 from penchant.evaluation.changes import Change, changes
 from penchant.evaluation.forgetting import Forgetting
@@ -19,6 +18,7 @@ from penchant.evaluation.means import Mean, mean_of
 from penchant.evaluation.pair_scores import Summary
 from penchant.evaluation.verdicts import Two, ask
 from penchant.models.sampler import SamplingParams
+from penchant.numbers_given import require_whole
 from penchant.progress import Reporter, Silent
 from penchant.ranking.cautions import warning_of
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
@@ -59,14 +59,15 @@ class Side:
 class Evaluation:
     """The effect of training. before: the reference's side; after: the policy's. None: not measured.
 
-    num_responses: total per model. sampling: None if answers were given. mean_before, mean_after, difference: of the
-    scores. decided: the win rate without ties. kl: of the policy from its reference, in nats per response. policy,
-    reference: their names. kl_exact: the same KL from full next-token distributions (`exact_kl`); why_no_exact_kl: in
-    words. length_controlled: the win rate at equal lengths. style_controlled: the win rate at equal lengths and equal
-    numbers of headings, list items and bold passages. changes: measures of the answers that need no judge.
-    position_bias: for a judge asked in both orders, how often the position decided. repeatability: how often it
-    repeated its answer to the same question. accuracy: on held-out preference pairs. forgetting: on demonstrations.
-    warning: that prompts are too few for reliable intervals.
+    judge: its name. num_prompts: distinct ones. num_responses: total per model. win_rate: how often the policy's answer
+    is the better one, ties counted half. pairs: the answers side by side, with the verdict. sampling: None if answers
+    were given. mean_before, mean_after, difference: of the scores. decided: the win rate without ties. kl: of the
+    policy from its reference, in nats per response. policy, reference: their names. kl_exact: the same KL from full
+    next-token distributions (`exact_kl`); why_no_exact_kl: in words. length_controlled: the win rate at equal lengths.
+    style_controlled: the win rate at equal lengths and equal numbers of headings, list items and bold passages.
+    changes: measures of the answers that need no judge. position_bias: for a judge asked in both orders, how often the
+    position decided. repeatability: how often it repeated its answer to the same question. accuracy: on held-out
+    preference pairs. forgetting: on demonstrations. warning: that prompts are too few for reliable intervals.
     """
 
     judge: str
@@ -132,8 +133,8 @@ def compare_answers(
     have several or the judge was asked several times; of means over prompts (`paired_means`). seed: decides which
     answer is shown first, and the resamples. Raises UserError if the judge fails.
     """
-    if repeats < 1:
-        raise ConfigError(f"repeats must be at least 1, got {repeats}; give how often to ask the judge")
+    require_whole("repeats", repeats)
+    require_whole("seed", seed, 0)
     both = [
         Two(prompt, old, new)
         for prompt in prompts

@@ -23,6 +23,7 @@ from penchant.evaluation.references import find_reference, ledger_of
 from penchant.evaluation.reward_model_scores import reward_scores
 from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
+from penchant.numbers_given import require_whole
 from penchant.progress import Reporter, Silent, counted
 from penchant.tokens import EncodedPair, Limits, special_tokens_of, tokenise_pairs
 from penchant.training.failures import FailuresSoFar
@@ -35,9 +36,10 @@ TOKEN_BUDGET = 2048
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of pairs. pairs: in the order of the data, without those left out. beta: the scale of the rewards.
+    """The scores of pairs.
 
-    A reward model has no beta: it is None.
+    pairs: in the order of the data, without those left out. summary: accuracy, mean margin and others, with 95%
+    intervals. beta: the scale of the rewards; None for a reward model, which has none.
     """
 
     pairs: tuple[PairScore, ...]
@@ -104,6 +106,8 @@ def score_pairs(
     """
     if beta is not None and not 0 < beta < float("inf"):
         raise ConfigError(f"beta must be a finite number above 0, got {beta}; leave it out for the run's own")
+    require_whole("max_pairs", max_pairs)
+    require_whole("max_length", max_length, 8)
     reporter = reporter or Silent()
     data = ReadOptions(on_bad_row, max_pairs, columns=columns, format=format).sources(data)
     ledger = {} if isinstance(policy, LanguageModel) else ledger_of(str(policy)) or {}
@@ -124,7 +128,7 @@ def score_pairs(
         return Scores(tuple(scores), summarise(pairs, scores), None)
     name, model = open_policy(policy, reference, special_tokens=spelt, load=load, reporter=reporter)
     source = find_reference(name, model, reference)
-    scale = beta or beta_of(ledger, reporter.say)
+    scale = beta if beta is not None else beta_of(ledger, reporter.say)
     pairs = encoded(model)
     _require_same(model, pairs)
     policy_B2 = _logprobs(model, pairs, reporter, "policy")

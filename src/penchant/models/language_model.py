@@ -29,13 +29,14 @@ T = TypeVar("T")
 class LanguageModel:
     """network: a transformers causal language model, or a peft model around one.
 
-    digest: sha256 of the weights it was loaded from. why_unshared: empty if prefixes are shared exactly, otherwise the
-    reason why every sequence runs alone. keeps: whether its own code then has an exact key/value cache; otherwise every
-    token reruns the whole text. num_tokens_run: tokens run so far, shared ones once.
-    in_memory: whether its weights were trained since loading and have no folder; `path` is then the original one.
-    head_gradient: where the gradient of the head's weight is accumulated, (V, H); None while autograd does it.
-    task_type: peft's task type. sharded: the sharding of its weights over the ranks of a run, if any; skeleton: then
-    the network without its weights, for writing.
+    tokenizer: its own, of transformers. encoder: from conversations to token ids. numerics: device and precision. name,
+    path: as it was asked for, and the folder of its weights. digest: sha256 of the weights it was loaded from.
+    why_unshared: empty if prefixes are shared exactly, otherwise the reason why every sequence runs alone. keeps:
+    whether its own code then has an exact key/value cache; otherwise every token reruns the whole text. num_tokens_run:
+    tokens run so far, shared ones once. in_memory: whether its weights were trained since loading and have no folder;
+    `path` is then the original one. head_gradient: where the gradient of the head's weight is accumulated, (V, H); None
+    while autograd does it. task_type: peft's task type. sharded: the sharding of its weights over the ranks of a run,
+    if any; skeleton: then the network without its weights, for writing.
     """
 
     network: Any

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,24 +80,44 @@ _COMPUTING = threading.RLock()
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """A context in which denormals are zero and the fastest exact matrix product may be chosen; then all is restored.
+    """A context in which results do not depend on the caller's settings of PyTorch; then all of them are restored.
+
+    Denormals are zero, the fastest exact matrix product may be chosen, new tensors are float32 and on the CPU unless
+    said otherwise, gradients exist even where the caller asked for none, and no autocast of the caller applies.
 
     Only one thread at a time: PyTorch has one setting for the whole process, and sampling and reading back change it
     temporarily, which would change the last bits of another thread's results. Calls may be nested.
     """
     with _COMPUTING:
         flushed, precision = _flushes_denormals(), torch.get_float32_matmul_precision()
+        dtype = torch.get_default_dtype()
         torch.set_flush_denormal(True)
+        torch.set_default_dtype(torch.float32)
         try:
-            yield
+            with ExitStack() as stack:
+                for setting in _of_our_own():
+                    stack.enter_context(setting)
+                yield
         finally:
             torch.set_flush_denormal(flushed)
             torch.set_float32_matmul_precision(precision)
+            torch.set_default_dtype(dtype)
+
+
+def _of_our_own() -> Iterator[AbstractContextManager[object]]:
+    """The contexts that undo those of the caller; a default device costs every call a little, even that of the CPU."""
+    yield torch.inference_mode(False)
+    yield torch.enable_grad()
+    for kind in ("cpu", "cuda", "mps"):
+        if torch.is_autocast_enabled(kind):
+            yield torch.autocast(kind, enabled=False)
+    if torch.get_default_device() != (cpu := torch.device("cpu")):
+        yield cpu
 
 
 def _flushes_denormals() -> bool:
     """Whether this thread flushes denormals, which PyTorch can set but not query."""
-    return float(torch.full((), 2.0**-126) * 0.5) == 0.0
+    return float(torch.full((), 2.0**-126, dtype=torch.float32, device="cpu") * 0.5) == 0.0
 
 
 def give_back_freed_memory() -> None:

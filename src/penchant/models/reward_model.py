@@ -15,6 +15,7 @@ from torch import nn
 
 from penchant.errors import ModelError
 from penchant.models.language_model import LanguageModel
+from penchant.models.zero_head import zero_head
 
 __all__ = ["RewardModel", "classifier_of", "reward_model_of"]
 
@@ -95,8 +96,7 @@ def classifier_of(network: Any, name: str, pad: int | None = None) -> Any:
     body = getattr(network, network.base_model_prefix)
     setattr(classifier, classifier.base_model_prefix, body)
     weight = next(body.parameters())
-    classifier.score = nn.Linear(classifier.score.in_features, 1, bias=False, device=weight.device)
-    nn.init.zeros_(classifier.score.weight)
+    classifier.score = zero_head(classifier.score.in_features, bias=False, device=weight.device)
     classifier.config = config
     classifier.generation_config = getattr(network, "generation_config", None)
     return classifier.eval()

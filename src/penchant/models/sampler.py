@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from penchant.errors import ConfigError
+from penchant.numbers_given import require_number, require_whole
 
 __all__ = ["SamplingParams", "sample", "uniforms"]
 
@@ -44,6 +45,10 @@ class SamplingParams:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("temperature", "top_p"):
+            require_number(name, getattr(self, name))
+        for name, least in (("top_k", 0), ("max_new_tokens", 1), ("seed", 0)):
+            require_whole(name, getattr(self, name), least)
         if self.temperature != 0 and not LEAST_TEMPERATURE <= self.temperature <= 1 / LEAST_TEMPERATURE:
             raise ConfigError(
                 f"temperature must be 0 or from {LEAST_TEMPERATURE:g} to {1 / LEAST_TEMPERATURE:g}, got "
@@ -51,12 +56,6 @@ class SamplingParams:
             )
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p must be above 0 and at most 1, got {self.top_p}; use 1 to keep all tokens")
-        if self.top_k < 0:
-            raise ConfigError(f"top_k must be at least 0, got {self.top_k}; use 0 to keep all tokens")
-        if self.max_new_tokens < 1:
-            raise ConfigError(
-                f"max_new_tokens must be at least 1, got {self.max_new_tokens}; give the maximum tokens of a response"
-            )
 
 
 def uniforms(seed: int, key: str, index: int, attempt: int, num: int) -> NDArray[np.float64]:

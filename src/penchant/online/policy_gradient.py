@@ -18,6 +18,7 @@ from penchant.models.forward import score_forest
 from penchant.models.language_model import LanguageModel
 from penchant.models.live_reference import LiveReference
 from penchant.models.states import score_with_states
+from penchant.models.zero_head import zero_head
 from penchant.objectives.kl_estimators import KL_ESTIMATORS, adapted_coefficient
 from penchant.objectives.policy_gradient import policy_loss, token_weight, value_loss
 from penchant.online.config import RLHFConfig
@@ -39,10 +40,7 @@ def value_head(model: LanguageModel) -> nn.Linear:
             f"rlhf.method: ppo needs the hidden states of a model that shares prefixes, but {model.name} runs through "
             f"its own code ({model.why_unshared}); choose rloo or grpo"
         )
-    head = nn.Linear(int(model.head.weight.shape[1]), 1, device=model.numerics.device, dtype=torch.float32)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    return head
+    return zero_head(int(model.head.weight.shape[1]), bias=True, device=model.numerics.device)
 
 
 @dataclass

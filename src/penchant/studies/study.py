@@ -35,9 +35,10 @@ Settings = str | os.PathLike[str] | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Frontier:
-    """Reward against KL. curves: by method, one place per strength. matched: the methods at one KL.
+    """Reward against KL.
 
-    files: the numbers as JSON and the figures as SVG and PNG.
+    judge: the name of the true reward. start: the model before training. curves: by method, one place per strength.
+    matched: the methods at one KL. files: the numbers as JSON and the figures as SVG and PNG.
     """
 
     judge: str
@@ -54,7 +55,12 @@ class Frontier:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid. picked: the place with the highest win rate reliably within the KL budget; None if there is none."""
+    """A grid of settings, trained and measured.
+
+    judge: the name of the judge. start: the model before training. places: one for every point of the grid. kl_budget:
+    in nats per response. picked: the place with the highest win rate reliably within the budget; None if there is none.
+    files: as of a `Frontier`.
+    """
 
     judge: str
     start: Measured

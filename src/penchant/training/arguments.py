@@ -16,9 +16,10 @@ class Arguments(TypedDict, total=False):
 
     learning_rate: peak learning rate. epochs: passes over the data. max_steps: the most optimiser steps. batch_size:
     pairs, or texts, per optimiser step. max_rows: the most records to use. subset: which ones, "head" or "random".
-    max_length, max_prompt_length: in tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields.
-    on_bad_row: "drop" or "error". columns: {a column of the data: the name by which it is read}. format: the format to
-    read rows by, if several fit. pairing, min_gap: which answers of a ranked or scored list become pairs.
+    max_length, max_prompt_length: in tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields; False:
+    no adapter, whatever `settings` and `config` say. on_bad_row: "drop" or "error". columns: {a column of the data: the
+    name by which it is read}. format: the format to read rows by, if several fit. pairing, min_gap: which answers of a
+    ranked or scored list become pairs.
     """
 
     learning_rate: float | None
@@ -104,6 +105,8 @@ PARTS = ELSEWHERE | {
     "adam_beta2": "beta2",
     "adam_epsilon": "epsilon",
     "training": "optimiser",
+    "max_pairs": "max_rows",
+    "max_prompts": "max_rows",
 }
 """Parts of setting names by their names in other tools."""
 
@@ -116,9 +119,7 @@ def dotted(arguments: Mapping[str, Any]) -> dict[str, Any]:
             hint = f"did you mean `{meant}=...`?" if meant else f"choose from {', '.join(SETTING_OF)}."
             raise ConfigError(f"there is no argument {name!r}; {hint} Any setting can be given in `settings=...`")
     lora = arguments.get("lora")
-    return {SETTING_OF[name]: value for name, value in arguments.items()} | {
-        "model.lora": {} if lora is True else lora or None
-    }
+    return {SETTING_OF[name]: value for name, value in arguments.items()} | {"model.lora": {} if lora is True else lora}
 
 
 def setting_meant(key: str) -> str:

@@ -84,14 +84,23 @@ def own_metrics(callback: Callback, training: Training, row: Mapping[str, Any]) 
 
     row: the metrics recorded so far.
     """
-    found = dict(callback.on_evaluation(training, row) or {})
-    for name, value in found.items():
+    found: dict[str, float] = {}
+    for name, value in (callback.on_evaluation(training, row) or {}).items():
         if name in row:
             raise ConfigError(
                 f"{type(callback).__name__}.on_evaluation: the metric {name!r} is there already; give it another name"
             )
-        if not isinstance(value, int | float):
+        try:
+            found[name] = value if type(value) in (int, float) else _number(value)
+        except (TypeError, ValueError, RuntimeError):
             raise ConfigError(
                 f"{type(callback).__name__}.on_evaluation: the metric {name!r} is {value!r:.80}; return a number"
-            )
-    return {name: float(value) if isinstance(value, bool) else value for name, value in found.items()}
+            ) from None
+    return found
+
+
+def _number(value: Any) -> float:
+    """A number of NumPy or PyTorch, or True or False, as Python's. Raises TypeError for text, which holds no number."""
+    if isinstance(value, str | bytes):
+        raise TypeError
+    return float(value)

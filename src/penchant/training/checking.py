@@ -23,7 +23,8 @@ from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.data.reading import no_search_for_cycles
 from penchant.errors import ConfigError
-from penchant.models.encoder import load_text_side, read_chat_template
+from penchant.models.encoder import TextSide, load_text_side, read_chat_template
+from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics, computing
 from penchant.models.similarity import ches_of_pairs
@@ -43,9 +44,10 @@ from penchant.tokens.faults import Remark, TokenFaults, length_remarks
 from penchant.tokens.labelled_responses import encoded_labelled
 from penchant.tokens.measuring import Lengths
 from penchant.tokens.pairs import Outcome, encoded_pairs
-from penchant.training.config import OptimiserConfig
+from penchant.training.config import DataConfig, OptimiserConfig
 from penchant.training.data_facts import has_weight, require_pairs, require_weight
 from penchant.training.failures import FailuresSoFar
+from penchant.training.settings import build_config
 
 __all__ = ["CheckReport", "check_data", "check_tokens"]
 
@@ -69,9 +71,10 @@ class CheckReport:
     problems: every row with a verdict other than keep. left_out: pairs, or responses, that training would leave out
     although others of their row are used. items: the first items that training would read. lengths: by part, token
     counts before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that prefix sharing
-    saves. fits: see `Loaded`. remarks_on_rows: unread fields and formats, in words. votes: for every file from a
-    project, the facts about its votes. ches: if requested, the row and the similarity of each of `items`, highest
-    first (`penchant.models.similarity`).
+    saves. remarks: what is wrong with tokens or lengths. unread: fields of rows that nothing reads. encoder, limits:
+    what the rows were tokenised with. fits: see `Loaded`. remarks_on_rows: unread fields and formats, in words. votes:
+    for every file from a project, the facts about its votes. ches: if requested, the row and the similarity of each of
+    `items`, highest first (`penchant.models.similarity`).
     """
 
     kind: str
@@ -144,7 +147,7 @@ class CheckReport:
 
 def check_data(
     data: Data,
-    model: str,
+    model: str | LanguageModel,
     *,
     max_length: int = 1024,
     max_prompt_length: int | None = None,
@@ -162,15 +165,17 @@ def check_data(
 
     max_length, max_prompt_length: in tokens, at most the model's context; the second is by default the first less one.
     columns, format, pairing, min_gap: see `penchant.data.load_pairs`. most_items: the number of items to keep for
-    inspection, or 512. ches: measure how similar the two sides of these are to the model.
+    inspection, or 512. ches: measure how similar the two sides of these are to the model. chat_template,
+    special_tokens: for a model given by name; a loaded one has its own.
 
-    Raises DataError for data that cannot be read at all, ModelError for a model that has no tokenizer.
+    Raises DataError for data that cannot be read at all, ModelError for a model that has no tokenizer, ConfigError for
+    limits that training would refuse.
     """
+    of_data = {"max_length": max_length, "max_prompt_length": max_prompt_length, "min_gap": min_gap}
+    build_config(DataConfig, flags=of_data)
     sources = ReadOptions(columns=columns, format=format).sources(data)
     guess_kind(sources)  # data errors come before model errors
-    side = load_text_side(
-        model, chat_template=read_chat_template(chat_template), special_tokens=special_tokens, say=reporter.say
-    )
+    side = _text_side(model, chat_template, special_tokens, reporter)
     longest = min(max_length, side.context_length or max_length)
     limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
     most_items = max(most_items, NUM_SAMPLED)
@@ -180,7 +185,21 @@ def check_data(
     return with_ches(report, model, chat_template, reporter) if ches else report
 
 
-def with_ches(report: CheckReport, model: str, chat_template: str | None, reporter: Reporter) -> CheckReport:
+def _text_side(
+    model: str | LanguageModel, chat_template: str | None, special_tokens: SpecialTokens, reporter: Reporter
+) -> TextSide:
+    if isinstance(model, str):
+        template = read_chat_template(chat_template)
+        return load_text_side(model, chat_template=template, special_tokens=special_tokens, say=reporter.say)
+    for name, is_said in (("chat_template", chat_template), ("special_tokens", special_tokens != "refuse")):
+        if is_said:
+            raise ConfigError(f"`{name}=...` is for loading, and this model is loaded already; leave it out")
+    return TextSide(model.encoder, model.context_length)
+
+
+def with_ches(
+    report: CheckReport, model: str | LanguageModel, chat_template: str | None, reporter: Reporter
+) -> CheckReport:
     """The report with the similarity of its first pairs. Raises ConfigError for other kinds, and ModelError."""
     pairs = [item for item in report.items if isinstance(item, EncodedPair)]
     if not pairs:
@@ -188,7 +207,10 @@ def with_ches(report: CheckReport, model: str, chat_template: str | None, report
             f"`ches=True` compares the two sides of preference pairs, but the data are {report.kind}; leave it out"
         )
     with computing():
-        loaded = load_model(model, choose_numerics("auto", "auto"), chat_template=read_chat_template(chat_template))
+        loaded = model
+        if isinstance(loaded, str):
+            template = read_chat_template(chat_template)
+            loaded = load_model(loaded, choose_numerics("auto", "auto"), chat_template=template)
         values = ches_of_pairs(loaded, pairs, on_progress=counted(reporter, "similarity"))
     found = zip((str(pair.origin) for pair in pairs), values, strict=True)
     return replace(report, ches=tuple(sorted(found, key=lambda one: -one[1])))

@@ -50,8 +50,9 @@ def build_config(
     """Build the validated configuration. Raises ConfigError with the key, its value and what to do.
 
     file: YAML. settings: "section.key=value", values in YAML, or dotted keys to values. flags: dotted keys to
-    values; None means the flag was not given. environment: PENCHANT_SECTION__KEY=value; None: none is read. required:
-    keys that must be set. flags_are: the name of the flags' source in messages.
+    values; None means the flag was not given, False for a section that it is null. environment:
+    PENCHANT_SECTION__KEY=value; None: none is read. required: keys that must be set. flags_are: the name of the flags'
+    source in messages.
     """
     keys, texts = known_keys(schema), _text_keys(schema)
     merged: dict[str, tuple[Any, str]] = {}
@@ -65,7 +66,7 @@ def build_config(
     _add_settings(merged, settings, keys, texts)
     for key, value in (flags or {}).items():
         if value is not None:
-            _put(merged, key, value, flags_are)
+            _put(merged, key, None if value is False and keys.get(key) else value, flags_are)
     if file is not None:
         _refuse_code_named_in(str(file), merged)
     _add_preset(merged, keys, str(file))
@@ -160,7 +161,7 @@ def _add_settings(
             _put(merged, key, value, "settings")
         return
     given: set[str] = set()
-    for setting in settings:
+    for setting in [settings] if isinstance(settings, str) else settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(
@@ -227,7 +228,9 @@ def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> 
     last = meant.rsplit(".", 1)[-1]
     of_a_section = next((k for k in leaves if k.rsplit(".", 1)[-1] == last), None)
     near = meant if meant in keys else of_a_section or nearest(key, keys)
-    hint = f"did you mean '{near}'?" if near else f"the keys are {', '.join(leaves)}"
+    section = f"{key.rpartition('.')[0]}."
+    there = [k for k in leaves if k.startswith(section)] or list(dict.fromkeys(k.partition(".")[0] for k in keys))
+    hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(there)}"
     raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
 
 

@@ -8,14 +8,16 @@ before it is reused. One process at a time writes an output.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from penchant.data import Comparison, read_rows
-from penchant.data.verdicts import bad_row_from_validation
+from penchant.data.in_memory import RowSource
+from penchant.data.opening import Row
+from penchant.data.verdicts import BadRow, bad_row_from_validation
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.evaluation.judges.lines import (
     answered,
@@ -36,23 +38,33 @@ __all__ = ["judge_comparisons", "judge_to_file", "num_kept", "read_comparisons",
 SECONDS_BETWEEN_WRITES = 2.0
 
 
-def read_comparisons(path: Path) -> list[Comparison]:
-    """The rows of a file of comparisons, answered or not. Raises DataError with file and line."""
+def read_comparisons(rows: Path | RowSource) -> list[Comparison]:
+    """The rows of a file, or in memory, as comparisons, answered or not. Raises DataError with the row's place."""
     comparisons = []
-    for number, row in read_rows(path):
+    for where, row in _placed(rows):
         try:
             comparison = Comparison.model_validate(row)
         except ValidationError as error:
             raise DataError(
-                f"{path}:{number}: is not a comparison ({bad_row_from_validation(error).reason}); give a file that "
+                f"{where}: is not a comparison ({bad_row_from_validation(error).reason}); give a file that "
                 "`penchant sample` wrote"
             ) from error
         if not comparison.prompt:
-            raise DataError(
-                f"{path}:{number}: the prompt holds no message, so there is nothing to judge; remove the line"
-            )
+            raise DataError(f"{where}: the prompt holds no message, so there is nothing to judge; remove the line")
         comparisons.append(comparison)
     return comparisons
+
+
+def _placed(rows: Path | RowSource) -> Iterator[tuple[str, Row]]:
+    """Yield every row after its place."""
+    if isinstance(rows, Path):
+        yield from ((f"{rows}:{number}", row) for number, row in read_rows(rows))
+        return
+    for number, row in rows.scan():
+        where = str(rows.origin(number))
+        if isinstance(row, BadRow):
+            raise DataError(f"{where}: {row.reason}; {row.fix}.")
+        yield where, row
 
 
 def judge_comparisons(

@@ -241,9 +241,13 @@ def _of_function(function: Any, name: str, epsilon: float | None) -> Judge:
     """A judge made from the function; a judge is returned unchanged."""
     if isinstance(function, Judge) and not isinstance(function, type):
         judge: Judge = function
+    elif isinstance(function, type):
+        raise ConfigError(f"The judge {name!r} is a class; give or name an object of it, {function.__name__}(...).")
     elif not callable(function):
+        lacking = ", ".join(word for word in ("name", "price", "answers") if not hasattr(function, word))
         raise ConfigError(
-            f"The judge {name!r} is a {type(function).__name__}, not a function; name a function of (prompt, response)."
+            f"The judge {name!r} is a {type(function).__name__}, not a function, and no judge: it lacks {lacking}; "
+            "give a function of (prompt, response), or what `penchant.evaluation.judges.Judge` lists."
         )
     elif _num_arguments(function) == 3:
         judge = PreferenceFunctionJudge(name, function)
