@@ -10,8 +10,10 @@ from penchant.models.starter import STARTERS, starter_path
 
 
 @pytest.fixture(autouse=True)
-def no_hub_cache(monkeypatch, tmp_path):
+def empty_caches(penchant, monkeypatch, tmp_path):
+    """That of the other tests of commands may hold a starter by now."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
 
 
 def write_model(folder, shapes):

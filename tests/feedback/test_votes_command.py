@@ -155,7 +155,7 @@ def test_a_project_of_a_newer_penchant_is_refused_with_exit_code_2(votes, make_s
         (["export", "{none}", "--to", "raw", "-o", "x.jsonl"], "not a project"),
         (["export", "{p}", "--to", "pairs", "--how", "vote", "-o", "x.jsonl"], "majority or soft"),
         (["import", "{p}", "{none}.jsonl"], "no such file"),
-        (["invite", "{p}", " "], "a name is"),
+        (["invite", "{p}", " "], "a name must be 1 to 100 printable characters"),
         (["invite", "{p}", "me"], "whoever starts `penchant annotate`"),
     ],
 )

@@ -32,7 +32,7 @@ from .test_command import fetch, running
         (["--chat-template", "plain"], "--chat-template is only read with --chat"),
         (["--chat", "--temperature", "0"], "the same answer twice"),
         (["--chat", "--temperature", "-1"], "temperature must be 0 or from 1e-06 to 1e+06"),
-        (["--chat", "--max-new-tokens", "0"], "--max-new-tokens must be at least 1"),
+        (["--chat", "--max-new-tokens", "0"], "--max-new-tokens must be a whole number of at least 1"),
         (["--chat", "--model", "no/such/folder"], "no/such/folder"),
     ],
 )
